@@ -1,0 +1,1 @@
+"""Kafka in and out through Faust: the only package that imports faust."""
