@@ -89,7 +89,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class PatternMatch:
-    """``operand op patterns`` with op one of ``: like like~ regex regex~``, any pattern matching."""
+    """``operand op patterns``, op one of ``: like like~ regex regex~``; any pattern may match."""
 
     op: str
     operand: Expr
