@@ -1,0 +1,53 @@
+"""What the engine asks of a batch, and a batch made of records already in memory.
+
+A batch is a run of records of one topic partition in ascending offset order. The transport's
+batches keep the consumer's own message objects and make a ``Record`` only when one is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from streamproc.model import Record
+
+
+class Batch(Protocol):
+    """Records of one topic partition, in ascending offset order; positions count from 0."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+
+    def values(self) -> list[bytes | None]:
+        """Return the undecoded value of every record; None for a tombstone."""
+
+    def record(self, position: int) -> Record:
+        """Return the whole record at a position."""
+
+    def slice(self, start: int, stop: int) -> Batch:
+        """Return the records of positions ``start`` up to, not including, ``stop``."""
+
+
+class RecordList:
+    """A batch of records held in memory: what a replay and the tests feed to the engine."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._records)
+
+    def values(self) -> list[bytes | None]:
+        """Return the undecoded value of every record."""
+        return [record.value for record in self._records]
+
+    def record(self, position: int) -> Record:
+        """Return the whole record at a position."""
+        return self._records[position]
+
+    def slice(self, start: int, stop: int) -> RecordList:
+        """Return the records of positions ``start`` up to, not including, ``stop``."""
+        return RecordList(self._records[start:stop])
