@@ -1,0 +1,75 @@
+# Every command of the project. `make` alone lists them.
+#
+# Nothing has to be set up first: each target that needs the virtual environment makes it, from
+# hash-locked dependencies, once per content of the lock.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+UV := .cache/uv/bin/uv
+
+# The stamp carries a checksum of all that decides what is installed: it is stale when they change,
+# whatever the files' dates say (a checkout sets dates anew).
+STAMP := $(VENV)/installed-$(shell cat requirements-dev.lock pyproject.toml | cksum | tr ' ' '-')
+
+# Wheels only: a source distribution would be built with dependencies that no hash holds. The one
+# exception has no wheel for Linux on 64-bit ARM.
+WHEELS := --only-binary :all:
+ifeq ($(shell uname -sm),Linux aarch64)
+WHEELS += --no-binary faust-streaming
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with everything in it (the other commands do it themselves)
+
+demo: $(STAMP) ## see rules fire on a live stream: broker, worker and attack all in one
+	@$(BIN)/streamproc demo
+
+test: check ## run everything: check, then all tests, those on a real Apache Kafka included
+	$(BIN)/pytest
+
+check: $(STAMP) ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## measure events per second beside a bare consumer loop
+	$(BIN)/python benchmarks/run.py
+
+lock: $(UV) ## choose all dependencies anew and write the two lock files
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements.lock
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --extra dev --constraint requirements.lock \
+	    --output-file requirements-dev.lock
+
+LOCK_OPTIONS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --custom-compile-command 'make lock'
+
+clean: ## remove all that these commands made
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "streamproc needs Python 3.11 or newer, and '$(PYTHON)' is" \
+	        "$$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	    echo "'$(PYTHON)' cannot make virtual environments: install its venv module" \
+	        "(on Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once per lock) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(WHEELS) \
+	    --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/installed-*
+	@touch $@
+
+$(UV):
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
