@@ -2,6 +2,7 @@
 
 StreamprocError
 ├── ConfigError      a setting is missing, unknown or out of range -> the command does not start
+├── InputError       a file to read or write cannot be -> the command ends, what it read counts
 ├── RuleError        one rule file is wrong; carries path, line, column -> that rule is left out
 └── DecodeError      one record is not an ECS event -> the record goes to dead letters
 
@@ -17,6 +18,10 @@ class StreamprocError(Exception):
 
 class ConfigError(StreamprocError):
     """A setting is missing, unknown or out of range; the message names it and the way out."""
+
+
+class InputError(StreamprocError):
+    """A file to read or write is missing, damaged or out of reach; the message names it."""
 
 
 class RuleError(StreamprocError):
