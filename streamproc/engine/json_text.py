@@ -1,0 +1,130 @@
+r"""How a required text or key looks in the bytes of a JSON record.
+
+Law of the file: a record in canonical JSON that satisfies a requirement contains its
+expression. Canonical means that ``"`` and ``\`` are written with a backslash, every other
+printable ASCII character plainly; key order, white space and the way that other characters
+are written do not matter. A record with any other escape of a character that some expression
+holds contains the escape expression, too; it is looked at again as ``canonical`` writes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import orjson
+
+from streamproc.eql.frequency import ends_common_key
+from streamproc.eql.literals import Key, Requirement
+
+MAX_BYTES: Final = 100
+"""Longer texts are cut: what follows a hundred bytes hardly tells events apart."""
+
+MIN_BYTES: Final = 2
+"""A shorter text is in every record."""
+
+_PLAIN: Final = 4  # characters that make a piece worth keeping on its own
+# Runs of printable ASCII: control and other characters may be written as they like.
+_PRINTABLE: Final = re.compile(r"[ -~]+")
+# The same without those that common writers escape without need (Go: & < >, .NET: also
+# " ' + and back-tick): such records are then found without being rewritten first.
+_UNDISTURBED: Final = re.compile(r"[ !#-%(-*,-;=?-_a-~]+")
+_SPACE: Final = rb"[ \t\n\r]*"
+
+
+class JsonText(NamedTuple):
+    """One thing to look for in a record, whatever the case of its letters.
+
+    Attributes:
+        expression: A regular expression over bytes; a plain text but for its ends.
+        text: The printable characters that must be written plainly for it to be found.
+        plain: The text as it stands in the record, quotes included.
+        is_plain: Whether ``plain`` alone is a hit, whatever surrounds it.
+    """
+
+    expression: bytes
+    text: str
+    plain: bytes
+    is_plain: bool
+
+
+def json_text(requirement: Requirement) -> JsonText | None:
+    """What to look for in a record for ``requirement``; None if every record may satisfy it."""
+    if isinstance(requirement, Key):
+        return _key(requirement)
+    piece, at_start, at_end = _best_piece(
+        requirement.text, requirement.at_start, requirement.at_end
+    )
+    plain = piece.replace("\\", "\\\\").replace('"', '\\"').encode()
+    if len(plain) > MAX_BYTES:
+        plain, at_end = plain[:MAX_BYTES], False
+    plain = b'"' * at_start + plain + b'"' * at_end
+    if not piece or len(plain) < MIN_BYTES:
+        return None
+    if at_end and ends_common_key(piece, at_start):
+        # A value is followed by a comma or the end of its array or object, a key never.
+        return JsonText(re.escape(plain) + _SPACE + rb"[,\]}]", piece, plain, False)
+    return JsonText(re.escape(plain), piece, plain, True)
+
+
+def _key(key: Key) -> JsonText | None:
+    name, is_whole, _ = _best_piece(key.name, True, False, is_key=True)
+    if not name:
+        return None
+    plain = name.replace("\\", "\\\\").replace('"', '\\"').encode()[-MAX_BYTES:]
+    is_whole = is_whole and len(plain) < MAX_BYTES
+    # A component of a dotted name stands between dots or quotes.
+    expression = (rb'[".]' if is_whole else b"") + re.escape(plain)
+    if key.is_last:
+        return JsonText(expression + b'"' + _SPACE + b":", name + ".", plain + b'"', False)
+    return JsonText(expression + rb'[".]', name + ".", plain, False)
+
+
+def _best_piece(
+    text: str, at_start: bool, at_end: bool, *, is_key: bool = False
+) -> tuple[str, bool, bool]:
+    """The piece of ``text`` to look for, and whether it stands at the start and at the end.
+
+    Of a key only the last piece is of use.
+    """
+    for pattern, least in ((_UNDISTURBED, _PLAIN), (_PRINTABLE, 1)):
+        pieces = list(pattern.finditer(text))
+        if is_key:
+            pieces = [piece for piece in pieces if piece.end() == len(text)]
+        whole = len(pieces) == 1 and pieces[0].group() == text
+        if pieces and (whole or max(map(_length, pieces)) >= least):
+            best = max(pieces, key=_length)
+            starts = at_start and best.start() == 0
+            return best.group(), starts, at_end and best.end() == len(text)
+    return "", False, False
+
+
+def _length(piece: re.Match[str]) -> int:
+    return len(piece.group())
+
+
+def escape_expression(texts: Iterable[str]) -> bytes | None:
+    r"""The needless escapes (``\/``, ``\u00XX``) that could hide one of ``texts``.
+
+    None if the texts hold no character at all.
+    """
+    folded = set("".join(texts))
+    characters = folded | {c.upper() for c in folded} | {c.lower() for c in folded}
+    by_row: dict[str, str] = {}
+    for code in sorted(ord(c) for c in characters if c.isascii()):
+        row, column = f"{code >> 4:x}", f"{code & 15:x}"
+        by_row[row] = by_row.get(row, "") + column + (column.upper() if column.isalpha() else "")
+    if not by_row:
+        return None
+    codes = "|".join(f"{row}[{columns}]" for row, columns in by_row.items())
+    slash = "/|" if "/" in characters else ""
+    return rf"\\(?:{slash}u00(?:{codes}))".encode()
+
+
+def canonical(value: bytes) -> bytes | None:
+    """``value`` written in canonical JSON, duplicate keys resolved; None if it is no JSON."""
+    try:
+        return orjson.dumps(orjson.loads(value))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
+        return None

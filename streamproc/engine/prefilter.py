@@ -1,0 +1,308 @@
+r"""Which rules may match which record, decided on the undecoded bytes.
+
+Law of the file: **zero false negatives**. A rule that matches the decoded record is among its
+candidates; the reverse is not promised. Every record gets one answer, whatever its bytes are.
+
+How: the requirements of all rules become one Hyperscan database. Each rule is filed under its
+rarest clause; a hit of that clause brings the rule up, and its other clauses are looked up
+among the hits. A record that writes characters of the literals in a roundabout way
+(``\u0077`` for ``w``) is rewritten in canonical JSON and scanned again.
+
+Where the rules' rarest literals are rare enough, a first scan runs over many records joined
+by newlines, and only records with a hit in it are scanned one by one. No literal contains a
+newline, so none can span two records.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import hyperscan
+
+from streamproc.engine.json_text import JsonText, canonical, escape_expression, json_text
+from streamproc.eql.literals import Clause, Clauses
+from streamproc.errors import StreamprocError
+
+JOINED_BYTES: Final = 1 << 20
+"""Bytes per joined scan: large against the cost of a call, small against the caches."""
+
+JOINED_SHARE: Final = 0.4
+"""The first scan is worth its time while at most this share of the records passes it."""
+
+_KEPT_SHARE: Final = 0.98  # weight of the past in the running share, per joined scan
+_PROBE_EVERY: Final = 64  # batches after which the first scan is tried again
+_MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
+
+_FLAGS: Final = hyperscan.HS_FLAG_CASELESS
+_ONCE: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH
+
+
+class PrefilterError(StreamprocError):
+    """The literals of the rules could not be compiled; nothing would be filtered safely."""
+
+
+class Entry(NamedTuple):
+    """One rule under its trigger: what else must be among the hits.
+
+    Attributes:
+        position: The rule's place in the sequence that the prefilter was made from.
+        all_of: Literals that must all be hit.
+        any_of: Sets of literals, of each of which one must be hit.
+    """
+
+    position: int
+    all_of: frozenset[int]
+    any_of: tuple[frozenset[int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the prefilter does with one rule, for people.
+
+    Attributes:
+        clauses: The conditions that are checked, in human form; all must hold.
+        trigger: The one that brings the rule up; None if the rule is always a candidate.
+        reason: Why it is always a candidate; empty if it is not.
+    """
+
+    clauses: tuple[str, ...]
+    trigger: str | None
+    reason: str
+
+
+class Prefilter:
+    """Finds candidate rules for batches of undecoded records. Not for use by two threads.
+
+    Args:
+        rule_clauses: For each rule the clauses that its events satisfy (see
+            ``eql.literals.required_clauses``); a rule without any is always a candidate.
+
+    Raises:
+        PrefilterError: Hyperscan refuses the literals.
+    """
+
+    def __init__(self, rule_clauses: Sequence[Clauses]) -> None:
+        literals = _Literals()
+        self._clauses = tuple(tuple(rule) for rule in rule_clauses)
+        self._all = tuple(range(len(self._clauses)))
+        self._always: list[int] = []
+        self._kept: list[tuple[Clause, ...]] = []
+        self._entries: dict[int, list[Entry]] = {}
+        for position, clauses in enumerate(self._clauses):
+            self._file(position, clauses, literals)
+        self._memo: dict[frozenset[int], tuple[int, ...]] = {}
+        self._hits: list[int] = []
+        self._escape = len(literals.expressions)
+        self._full: Any = None
+        self._first: Any = None
+        self._passed = 0.0
+        self._batches = 0
+        if self._entries:
+            self._compile(literals)
+
+    def _file(self, position: int, clauses: Clauses, literals: _Literals) -> None:
+        """Put one rule under its rarest clause."""
+        usable = [(clause, ids) for clause in clauses if (ids := literals.ids(clause))]
+        self._kept.append(tuple(clause for clause, _ in usable))
+        if not usable:
+            self._always.append(position)
+            return
+        trigger, *others = (ids for _, ids in usable)
+        entry = Entry(
+            position,
+            frozenset().union(*(ids for ids in others if len(ids) == 1)),
+            tuple(ids for ids in others if len(ids) > 1),
+        )
+        for literal in trigger:
+            self._entries.setdefault(literal, []).append(entry)
+
+    def _compile(self, literals: _Literals) -> None:
+        expressions = list(literals.expressions)
+        escape = escape_expression(literals.characters)
+        if escape is not None:
+            expressions.append(escape)
+        self._full = _database(expressions, list(range(len(expressions))), _ONCE)
+        if not self._always:
+            ids = sorted(self._entries)
+            if escape is not None:
+                ids.append(self._escape)
+            self._first = _database([expressions[i] for i in ids], ids, _FLAGS)
+
+    @property
+    def always(self) -> tuple[int, ...]:
+        """Positions of the rules that are candidates for every record."""
+        return tuple(self._always)
+
+    def candidates(self, values: Sequence[bytes]) -> list[tuple[int, tuple[int, ...]]]:
+        """The records that some rule may match, each with the positions of those rules.
+
+        Args:
+            values: Undecoded records, in any number and of any length.
+
+        Returns:
+            Pairs of index in ``values`` and ascending rule positions, by index; records that
+            no rule can match are left out.
+        """
+        if self._full is None:
+            return [(index, self._all) for index in range(len(values))] if self._all else []
+        found = []
+        for index in self._suspects(values):
+            rules = self._rules(values[index])
+            if rules:
+                found.append((index, rules))
+        return found
+
+    def describe(self, position: int) -> Explanation:
+        """What is looked for on behalf of the rule at ``position``."""
+        shown = tuple(str(clause) for clause in self._kept[position])
+        if shown:
+            return Explanation(shown, shown[0], "")
+        if self._clauses[position]:
+            reason = "its required texts are too short or have no ASCII characters"
+        else:
+            reason = "no text or rare field must occur in every event that it matches"
+        return Explanation((), None, reason)
+
+    # One record ------------------------------------------------------------------------
+
+    def _rules(self, value: bytes) -> tuple[int, ...]:
+        """Candidate rules of one record, scanned alone."""
+        hits = self._hits
+        hits.clear()
+        self._full.scan(value, match_event_handler=self._on_hit)
+        if self._escape in hits:
+            plain = canonical(value)
+            if plain is None:
+                return self._all  # the decoder is to find out and report it
+            hits.clear()
+            self._full.scan(plain, match_event_handler=self._on_hit)
+        key = frozenset(hits)
+        rules = self._memo.get(key)
+        if rules is None:
+            if len(self._memo) >= _MEMO_SIZE:
+                self._memo.clear()
+            rules = self._memo[key] = self._resolve(key)
+        return rules
+
+    def _on_hit(self, literal: int, start: int, end: int, flags: int, context: object) -> None:
+        self._hits.append(literal)
+
+    def _resolve(self, hits: frozenset[int]) -> tuple[int, ...]:
+        """Candidate rules for a set of hit literals."""
+        found = set(self._always)
+        for literal in hits:
+            for entry in self._entries.get(literal, ()):
+                if entry.all_of <= hits and not any(map(hits.isdisjoint, entry.any_of)):
+                    found.add(entry.position)
+        return tuple(sorted(found))
+
+    # Many records ----------------------------------------------------------------------
+
+    def _suspects(self, values: Sequence[bytes]) -> Iterable[int]:
+        """Indexes of the records that are worth a scan of their own."""
+        if self._first is None:
+            return range(len(values))
+        self._batches += 1
+        if self._passed > JOINED_SHARE and self._batches % _PROBE_EVERY:
+            return range(len(values))
+        return self._first_scan(values)
+
+    def _first_scan(self, values: Sequence[bytes]) -> list[int]:
+        suspects: list[int] = []
+        for start, stop in _chunks(values):
+            passed = self._scan_joined(values, start, stop)
+            suspects += passed
+            share = len(passed) / (stop - start)
+            self._passed = _KEPT_SHARE * self._passed + (1 - _KEPT_SHARE) * share
+        return suspects
+
+    def _scan_joined(self, values: Sequence[bytes], start: int, stop: int) -> list[int]:
+        """Indexes from ``start`` to ``stop`` of records with a rare literal or an escape."""
+        ends: list[int] = []
+
+        def on_hit(literal: int, begin: int, end: int, flags: int, context: object) -> None:
+            ends.append(end)
+
+        if stop - start == 1:
+            self._first.scan(values[start], match_event_handler=on_hit)
+            return [start] if ends else []
+        part = values[start:stop]
+        self._first.scan(b"\n".join(part), match_event_handler=on_hit)
+        if not ends:
+            return []
+        offsets = []  # where each record begins in the joined bytes
+        offset = 0
+        for value in part:
+            offsets.append(offset)
+            offset += len(value) + 1
+        # A match ends inside its record (end is exclusive), so its last byte places it.
+        return sorted({start + bisect_right(offsets, end - 1) - 1 for end in ends})
+
+
+class _Literals:
+    """Everything that is looked for, numbered; equal expressions share a number."""
+
+    def __init__(self) -> None:
+        self.expressions: dict[bytes, int] = {}
+        self.characters: set[str] = set()
+        self._by_clause: dict[tuple[object, ...], frozenset[int]] = {}
+
+    def ids(self, clause: Clause) -> frozenset[int]:
+        """Numbers of the literals of which one must occur; empty if any record may pass."""
+        known = self._by_clause.get(clause.requirements)
+        if known is None:
+            known = self._by_clause[clause.requirements] = self._number(clause)
+        return known
+
+    def _number(self, clause: Clause) -> frozenset[int]:
+        texts = [json_text(requirement) for requirement in clause.requirements]
+        needed = [text for text in texts if text is not None]
+        if len(needed) < len(texts):
+            return frozenset()
+        numbers = set()
+        for text in _without_longer(needed):
+            self.characters.update(text.text)
+            numbers.add(self.expressions.setdefault(text.expression, len(self.expressions)))
+        return frozenset(numbers)
+
+
+def _without_longer(texts: list[JsonText]) -> Iterator[JsonText]:
+    """The alternatives less those that contain another one, which would be hit as well."""
+    kept: list[JsonText] = []
+    plain_kept: list[bytes] = []
+    for text in sorted(texts, key=lambda item: len(item.plain)):
+        if not any(short in text.plain for short in plain_kept):
+            kept.append(text)
+            if text.is_plain:
+                plain_kept.append(text.plain)
+    yield from kept
+
+
+def _chunks(values: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Ranges of indexes whose values together have about ``JOINED_BYTES`` (or are one)."""
+    start = size = 0
+    for index, value in enumerate(values):
+        if size and size + len(value) > JOINED_BYTES:
+            yield start, index
+            start, size = index, 0
+        size += len(value) + 1
+    if size:
+        yield start, len(values)
+
+
+def _database(expressions: list[bytes], ids: list[int], flags: int) -> Any:
+    """Compile a block-mode database.
+
+    Raises:
+        PrefilterError: An expression is refused.
+    """
+    database = hyperscan.Database()
+    try:
+        database.compile(expressions=expressions, ids=ids, flags=[flags] * len(ids))
+    except hyperscan.error as error:
+        message = f"cannot compile {len(ids)} required texts of the rules: {error}"
+        raise PrefilterError(message) from error
+    return database

@@ -1,0 +1,378 @@
+"""The texts and keys that an event must contain to match a query, read off the syntax tree.
+
+Law of the file: an event that matches satisfies every clause. Where a condition might hold
+without a text (a missing field under ``not``, a number that is written in several ways, an
+operator that is not understood), nothing is required. ``()`` means that any event may match.
+
+It knows nothing of JSON: a ``Text`` is part of a field's value, a ``Key`` part of its name.
+Upper and lower case are never told apart; every text is kept with ASCII letters lowered.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final, TypeAlias
+
+from streamproc.eql.frequency import EVERY_EVENT, share_of_key, share_of_text
+from streamproc.eql.nodes import (
+    And,
+    Arithmetic,
+    Call,
+    Comparison,
+    EventQuery,
+    Expr,
+    Field,
+    Literal,
+    Membership,
+    Negate,
+    Not,
+    Or,
+    PatternMatch,
+)
+from streamproc.eql.regex_literals import END, START, regex_clauses
+
+MAX_REQUIREMENTS: Final = 4096
+"""A clause with more alternatives than this is left out (the largest known has 2,609)."""
+
+MAX_CLAUSES: Final = 24
+"""Clauses kept per query, rarest first; more of them hardly narrow the candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Some value contains ``text``, at its very start or end where so marked."""
+
+    text: str
+    at_start: bool = False
+    at_end: bool = False
+
+    @property
+    def share(self) -> float:
+        """Estimated share of all events (0 to 1) that satisfy this."""
+        return share_of_text(self.text, self.at_start, self.at_end)
+
+    def __str__(self) -> str:
+        return f'"{"" if self.at_start else "*"}{self.text}{"" if self.at_end else "*"}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Some field has ``name`` as a component of its path, the last one if ``is_last``."""
+
+    name: str
+    is_last: bool
+
+    @property
+    def share(self) -> float:
+        """Estimated share of all events (0 to 1) that satisfy this."""
+        return share_of_key(self.name)
+
+    def __str__(self) -> str:
+        return f"key {self.name}"
+
+
+Requirement: TypeAlias = Text | Key
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """At least one of ``requirements`` is satisfied; ``fields`` are those that they are about.
+
+    ``share`` is the estimated share of all events that satisfy the clause; it may exceed 1.
+    """
+
+    requirements: tuple[Requirement, ...]
+    fields: frozenset[str]
+    share: float
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.requirements[:8]))
+        rest = len(self.requirements) - 8
+        return f"{' | '.join(sorted(self.fields))}: {shown}{f', and {rest} more' * (rest > 0)}"
+
+
+Clauses: TypeAlias = tuple[Clause, ...]
+_NOTHING: Final[Clauses] = ()
+
+
+def required_clauses(query: EventQuery, event_category_field: str = "event.category") -> Clauses:
+    """What every event that matches ``query`` contains: all of the clauses, rarest first."""
+    clauses = _holds(query.condition)
+    if query.category is not None:
+        field = Field(event_category_field)
+        clauses += _text_leaf(field, [[Text(query.category, True, True)]])
+    distinct = sorted(dict.fromkeys(clauses), key=lambda clause: clause.share)
+    return tuple(distinct[:MAX_CLAUSES])
+
+
+def _holds(expr: Expr) -> Clauses:
+    """Clauses of an expression that must be true."""
+    match expr:
+        case And(terms):
+            return tuple(chain.from_iterable(map(_holds, terms)))
+        case Or(terms):
+            return _any_of([_holds(term) for term in terms])
+        case Not(operand):
+            return _fails(operand)
+        case Comparison():
+            return _comparison(expr)
+        case Membership(operand, values, is_insensitive):
+            texts = [value.value for value in values]
+            return _constants(operand, texts, is_insensitive, _exact)
+        case PatternMatch(op, operand, patterns):
+            pieces = _regex if op.startswith("regex") else _wildcard
+            texts = [pattern.value for pattern in patterns]
+            return _constants(operand, texts, op in (":", "like~", "regex~"), pieces)
+        case Call():
+            return _call(expr)
+        case Field():
+            return _keys((expr,))
+        case _:
+            return _NOTHING
+
+
+def _fails(expr: Expr) -> Clauses:
+    """Clauses of an expression that must be false: a missing field makes most of them so."""
+    match expr:
+        case And(terms):
+            return _any_of([_fails(term) for term in terms])
+        case Or(terms):
+            return tuple(chain.from_iterable(map(_fails, terms)))
+        case Not(operand):
+            return _holds(operand)
+        case Comparison("==", operand, Literal(None)) | Comparison("==", Literal(None), operand):
+            return _keys(_needed_fields(operand))
+        case _:
+            return _NOTHING
+
+
+def _any_of(branches: Sequence[Clauses]) -> Clauses:
+    """Clauses of "one of these": the rarest of each branch, and again for each shared field."""
+    if not all(branches):
+        return _NOTHING
+    merged = [_merge([min(branch, key=_share) for branch in branches])]
+    shared = set.intersection(*({clause.fields for clause in branch} for branch in branches))
+    if len(branches) > 1:
+        for fields in sorted(shared, key=sorted):
+            about = [[c for c in branch if c.fields == fields] for branch in branches]
+            merged.append(_merge([min(clauses, key=_share) for clauses in about]))
+    return tuple(
+        clause for clause in dict.fromkeys(merged) if len(clause.requirements) <= MAX_REQUIREMENTS
+    )
+
+
+def _share(clause: Clause) -> float:
+    return clause.share
+
+
+def _merge(clauses: Iterable[Clause]) -> Clause:
+    clauses = tuple(clauses)
+    requirements = tuple(dict.fromkeys(chain.from_iterable(c.requirements for c in clauses)))
+    fields = frozenset(chain.from_iterable(clause.fields for clause in clauses))
+    return _clause(requirements, fields)
+
+
+def _clause(requirements: tuple[Requirement, ...], fields: frozenset[str]) -> Clause:
+    return Clause(requirements, fields, sum(item.share for item in requirements))
+
+
+# Leaves ---------------------------------------------------------------------------------
+
+
+def _comparison(expr: Comparison) -> Clauses:
+    left, right = expr.left, expr.right
+    if isinstance(left, Literal):
+        left, right = right, left
+    if not isinstance(right, Literal) or isinstance(left, Literal):
+        return _keys(_needed_fields(left) + _needed_fields(right))
+    if right.value is None:
+        return _NOTHING
+    if expr.op != "==":
+        return _keys(_needed_fields(left))
+    if isinstance(right.value, bool) and not isinstance(left, Field):
+        # ``fn(f) == false`` is ``not fn(f)``, which a missing field satisfies.
+        return _holds(left) if right.value else _NOTHING
+    return _constants(left, [right.value], False, _exact)
+
+
+# The texts of one constant: a list of clauses, each a list of texts one of which occurs.
+_Pieces: TypeAlias = list[list[Text]]
+
+
+def _constants(
+    operand: Expr,
+    values: Sequence[object],
+    is_insensitive: bool,
+    pieces_of: Callable[[str], _Pieces],
+) -> Clauses:
+    """Clauses of an operand that must meet one of ``values``, each read by ``pieces_of``."""
+    if any(value is None for value in values):
+        return _NOTHING
+    keys = _keys(_needed_fields(operand))
+    field = operand if isinstance(operand, Field) else _field_around(operand)
+    # Functions compare in Java, which folds more than ASCII: no text is certain there.
+    is_cut = not isinstance(operand, Field)
+    if field is None or (is_cut and (is_insensitive or pieces_of is _regex)):
+        return keys
+    branches = []
+    for value in values:
+        pieces = pieces_of(value) if isinstance(value, str) else []
+        if is_cut:
+            pieces = [[Text(text.text) for text in texts] for texts in pieces]
+        branches.append(_text_leaf(field, pieces))
+    return _any_of(branches) + keys
+
+
+def _exact(value: str) -> _Pieces:
+    """``==`` and ``in``: the whole value, unless another spelling of it is equal too."""
+    return [] if _has_other_spellings(value) else [[Text(value, True, True)]]
+
+
+def _wildcard(pattern: str) -> _Pieces:
+    """``:`` and ``like``: the fixed pieces between ``*`` and ``?``, which have no escape."""
+    pieces = re.split(r"[*?]+", pattern)
+    return _between_cuts(pieces) if len(pieces) > 1 else _exact(pattern)
+
+
+def _lucene_wildcard(pattern: str) -> _Pieces:
+    r"""A constant that Lucene reads: ``*``, ``?`` and the escape character ``\`` end a piece."""
+    return _between_cuts(re.split(r"[*?\\]+", pattern))
+
+
+def _between_cuts(pieces: list[str]) -> _Pieces:
+    last = len(pieces) - 1
+    return [[Text(piece, i == 0, i == last)] for i, piece in enumerate(pieces) if piece]
+
+
+def _regex(pattern: str) -> _Pieces:
+    """``regex``: whatever the expression surely requires."""
+    clauses = regex_clauses(pattern) or ()
+    return [[_marked(text) for text in sorted(texts)] for texts in clauses]
+
+
+def _marked(text: str) -> Text:
+    return Text(text.strip(START + END), text.startswith(START), text.endswith(END))
+
+
+def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
+    """Clauses about one field, without those that every event or a number could satisfy."""
+    clauses = []
+    for texts in pieces:
+        folded = [Text(_fold(item.text), item.at_start, item.at_end) for item in texts]
+        is_certain = all(item.text and not _could_be_number(item.text) for item in folded)
+        if is_certain and all(item.share < EVERY_EVENT for item in folded):
+            clauses.append(_clause(tuple(dict.fromkeys(folded)), frozenset((field.path,))))
+    return tuple(clauses)
+
+
+def _keys(fields: Iterable[Field]) -> Clauses:
+    """One clause for each field whose name has a component that is rare."""
+    clauses = []
+    for field in fields:
+        components = _fold(field.path).split(".")
+        for index in range(len(components) - 1, -1, -1):
+            key = Key(components[index], index == len(components) - 1)
+            if key.name and key.share < EVERY_EVENT:
+                clauses.append(_clause((key,), frozenset((field.path,))))
+                break
+    return tuple(clauses)
+
+
+# Functions ------------------------------------------------------------------------------
+
+# How many leading arguments must have a value for the result to be one; None: all of them.
+_NULL_STRICT: Final[dict[str, int | None]] = {
+    "add": None,
+    "subtract": None,
+    "multiply": None,
+    "divide": None,
+    "modulo": None,
+    "concat": None,
+    "between": 1,
+    "cidrMatch": 1,
+    "endsWith": 2,
+    "indexOf": 2,
+    "length": 1,
+    "number": 1,
+    "startsWith": 2,
+    "string": 1,
+    "stringContains": 2,
+    "substring": 1,
+}
+
+
+def _needed_fields(expr: Expr) -> tuple[Field, ...]:
+    """Fields without which the value of ``expr`` is null."""
+    match expr:
+        case Field():
+            return (expr,)
+        case Negate(operand):
+            return _needed_fields(operand)
+        case Arithmetic(_, left, right):
+            return _needed_fields(left) + _needed_fields(right)
+        case Call(name, args) if name in _NULL_STRICT:
+            strict = args[: _NULL_STRICT[name]]
+            return tuple(chain.from_iterable(map(_needed_fields, strict)))
+        case _:
+            return ()
+
+
+def _field_around(expr: Expr) -> Field | None:
+    """The field whose text contains the result of ``expr``, if it is a plain cut-out of it."""
+    match expr:
+        case Call("substring" | "between", (Field() as field, *_)):
+            return field
+        case Call("substring" | "between", (Call() as inner, *_)):
+            return _field_around(inner)
+        case _:
+            return None
+
+
+def _call(call: Call) -> Clauses:
+    """A function whose result must be true."""
+    keys = _keys(_needed_fields(call))
+    match call:
+        case Call("startsWith", (Field() as field, Literal(str() as text))):
+            return _text_leaf(field, [[Text(text, True, False)]]) + keys
+        case Call("endsWith", (Field() as field, Literal(str() as text))):
+            pieces = _lucene_wildcard("*" + text)
+            return _text_leaf(field, pieces) + keys
+        case Call("stringContains", (Field() as field, Literal(str() as text))):
+            pieces = _lucene_wildcard(f"*{text}*")
+            return _text_leaf(field, pieces) + keys
+        case _:
+            return keys
+
+
+# Values with several spellings ------------------------------------------------------------
+
+_TO_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+_NUMBER_TEXT: Final = frozenset("0123456789.+-e")
+_WORDS: Final = ("true", "false", "null", "nan", "infinity")
+_DATE: Final = re.compile(r"[+-]?\d{4,}[-/T]|now", re.ASCII)
+
+
+def _fold(text: str) -> str:
+    return text.translate(_TO_LOWER)
+
+
+def _could_be_number(text: str) -> bool:
+    """Whether a JSON number or boolean, taken as a keyword, might contain ``text`` (folded)."""
+    return _NUMBER_TEXT.issuperset(text) or any(text in word for word in _WORDS)
+
+
+def _has_other_spellings(value: str) -> bool:
+    """Whether a date or address that is written otherwise may equal ``value``."""
+    if _DATE.match(value):
+        return True
+    if ":" not in value and "." not in value:
+        return False
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return True
