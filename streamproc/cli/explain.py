@@ -1,0 +1,167 @@
+"""What the engine will do with one rule, said to the author of the rule.
+
+Law of the file: nothing is worked out here. The query comes from the printer, the literals from
+the prefilter itself (a prefilter of this one rule is made and asked), so that what is shown is
+what runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from streamproc.cli.console import Column, print_table
+from streamproc.engine.context import DEFAULT_INVESTIGATIONS
+from streamproc.engine.prefilter import Prefilter
+from streamproc.eql import nodes
+from streamproc.eql.literals import required_clauses
+from streamproc.eql.printer import print_expression, print_query
+from streamproc.eql.types import FieldType, field_type
+from streamproc.ruleset.investigate import Investigation, Provider
+from streamproc.ruleset.rule import Rule
+
+_INDENT = 2
+
+
+def explain_rule(rule: Rule) -> None:
+    """Print the explanation of a rule on standard output."""
+    console = Console(highlight=False)
+    _line(console, Text(rule.name, "bold"), indent=0)
+    _line(
+        console,
+        f"{rule.rule_id}, version {rule.version}, severity {rule.severity}, "
+        f"risk score {rule.risk_score}",
+        indent=0,
+    )
+    _line(console, rule.path, indent=0)
+    _heading(console, "Query, as understood")
+    for line in query_lines(rule.query):
+        _line(console, line)
+    _explain_prefilter(console, rule)
+    _heading(console, "Fields read")
+    _print_fields(rule)
+    _heading(console, "Applies to events of")
+    for pattern in rule.indices or ("every index (the rule names none)",):
+        _line(console, pattern)
+    if rule.indices:
+        _line(console, "and to every event that does not say its data stream")
+    _explain_requests(console, rule)
+
+
+def query_lines(query: nodes.Query) -> list[str]:
+    """Return the normalized text, a line for each condition that an event query demands."""
+    text = print_query(query)
+    body = query.body
+    if not isinstance(body, nodes.EventQuery) or not isinstance(body.condition, nodes.And):
+        return text.splitlines()
+    head, found, tail = text.partition(print_expression(body.condition))
+    if not found:
+        return [text]
+    terms = [print_term(term) for term in body.condition.terms]
+    return [head.rstrip(), *(f"  {term} and" for term in terms[:-1]), f"  {terms[-1]}{tail}"]
+
+
+def print_term(term: nodes.Expr) -> str:
+    """Return a term of an ``and`` as it must be written there."""
+    text = print_expression(term)
+    return f"({text})" if isinstance(term, nodes.Or) else text
+
+
+def event_queries(body: nodes.Body) -> Iterator[tuple[str, nodes.EventQuery]]:
+    """Yield each event query of a query with what to call it."""
+    if isinstance(body, nodes.EventQuery):
+        yield "", body
+        return
+    for number, term in enumerate(body.terms, 1):
+        yield f"step {number}{' (missing)' * term.is_missing}", term.query
+    if isinstance(body, nodes.Sequence) and body.until is not None:
+        yield "until", body.until.query
+
+
+def fields_read(node: Any) -> set[str]:
+    """Return the path of every field in a syntax tree or a part of one."""
+    if isinstance(node, nodes.Field):
+        return {node.path}
+    found: set[str] = set()
+    if isinstance(node, tuple):
+        for item in node:
+            found |= fields_read(item)
+    elif is_dataclass(node):
+        for part in fields(node):
+            found |= fields_read(getattr(node, part.name))
+    return found
+
+
+def _explain_prefilter(console: Console, rule: Rule) -> None:
+    _heading(console, "Prefilter")
+    for name, query in event_queries(rule.query.body):
+        prefilter = Prefilter([required_clauses(query, rule.event_category_field)])
+        explanation = prefilter.describe(0)
+        if name:
+            _line(console, Text(name, "italic"))
+        if explanation.trigger is None:
+            _line(console, f"every event is decoded and evaluated: {explanation.reason}")
+            continue
+        _line(console, "an event is decoded only if it contains one text of each line:")
+        for clause in explanation.clauses:
+            mark = "  (looked for first)" if clause == explanation.trigger else ""
+            _line(console, f"{clause}{mark}", indent=2 * _INDENT)
+
+
+def _print_fields(rule: Rule) -> None:
+    paths = fields_read(rule.query.body)
+    uses = dict.fromkeys(sorted(paths), "")
+    categories = [query.category for _, query in event_queries(rule.query.body)]
+    if any(category is not None for category in categories):
+        uses[rule.event_category_field] = "the event's category"
+    uses[rule.timestamp_field] = "the event's time"
+    if rule.tiebreaker_field:
+        uses[rule.tiebreaker_field] = "order of events of one time"
+    rows = [(f"  {path}", _compared_as(path), use) for path, use in uses.items()]
+    print_table([Column("  Field"), Column("Compared as"), Column("Use", is_elastic=True)], rows)
+
+
+def _compared_as(path: str) -> str:
+    kind = field_type(path)
+    return "in JSON" if kind is FieldType.PLAIN else kind.value
+
+
+def _explain_requests(console: Console, rule: Rule) -> None:
+    investigations = rule.investigate or DEFAULT_INVESTIGATIONS
+    whose = "" if rule.investigate else " (the default set: the rule has none of its own)"
+    _heading(console, f"Context requests with each alert{whose}")
+    for number, investigation in enumerate(investigations):
+        _line(console, f"{number}  {investigation.label}")
+        _line(console, _conditions(investigation), indent=2 * _INDENT + 1)
+        time_range = f"from {investigation.relative_from or 'the beginning'} "
+        _line(console, time_range + f"to {investigation.relative_to or 'now'}", 2 * _INDENT + 1)
+
+
+def _conditions(investigation: Investigation) -> str:
+    groups = [" and ".join(map(_condition, group)) for group in investigation.providers]
+    return groups[0] if len(groups) == 1 else " or ".join(f"({group})" for group in groups)
+
+
+def _condition(provider: Provider) -> str:
+    negation = "not " if provider.is_excluded else ""
+    if provider.query_type == "exists":
+        return f"{negation}{provider.field} exists"
+    return f"{negation}{provider.field} = {provider.value}"
+
+
+def _heading(console: Console, title: str) -> None:
+    console.print()
+    console.print(Text(title, "bold cyan"), soft_wrap=True)
+
+
+def _line(console: Console, text: str | Text, indent: int = _INDENT) -> None:
+    """Print a line; on a terminal it is folded with its indent, in a pipe it stays whole."""
+    if console.is_terminal:
+        console.print(Padding(text if isinstance(text, Text) else Text(text), (0, 0, 0, indent)))
+    else:
+        console.print(Text.assemble(" " * indent, text), soft_wrap=True)

@@ -1,0 +1,197 @@
+"""``streamproc rules``: whether rule files load, and what the engine does with one of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from streamproc.cli.console import Column, count, print_table
+from streamproc.cli.explain import explain_rule
+from streamproc.cli.rule_paths import load, rules_option
+from streamproc.cli.rule_search import find_rule
+from streamproc.errors import RuleError
+from streamproc.ruleset.ruleset import RuleSet
+
+EXIT_REJECTED = 1
+
+# Beyond this many, skipped files are counted by reason on a terminal (a checkout skips hundreds).
+_SKIPPED_SHOWN_MAX = 20
+
+_EXCERPT_WIDTH = 100
+_EXCERPT_LEAD = 40
+
+CHECK_EPILOG = """\b
+Examples:
+  streamproc rules check my-rules/
+  streamproc rules check ../detection-rules                  a whole checkout
+  streamproc rules check --format json rules/ | jq '.rejected'
+"""
+
+EXPLAIN_EPILOG = """\b
+Examples:
+  streamproc rules explain "worker spawning"
+  streamproc rules explain my-rules/windows/example.toml
+  streamproc rules explain 483c4daf-b0c6-49e0-adf3-0bfa93231d6b --rules my-rules/
+"""
+
+
+@click.group(short_help="Check rule files, explain what a rule does.")
+def rules() -> None:
+    """Check rule files, and see what the engine does with a rule."""
+
+
+@rules.command(epilog=CHECK_EPILOG, short_help="Say which rules load, and why the others do not.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print what was found.",
+)
+def check(paths: tuple[str, ...], form: str) -> None:
+    """Load rules and say which are in order, which are rejected (and where), which skipped.
+
+    A PATH is a rule file, a folder of them or a whole detection-rules checkout. Skipped are
+    files that are well but not for this engine: deprecated rules, other query languages.
+
+    Ends with 1 if any rule was rejected.
+    """  # fmt: skip
+    ruleset = load(paths)
+    if form == "json":
+        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        click.get_binary_stream("stdout").write(orjson.dumps(as_json(ruleset), option=options))
+    else:
+        _print_report(ruleset)
+    if ruleset.rejected:
+        raise SystemExit(EXIT_REJECTED)
+
+
+@rules.command(epilog=EXPLAIN_EPILOG, short_help="Say what the engine does with a rule.")
+@click.argument("rule")
+@rules_option
+def explain(rule: str, rules_paths: tuple[str, ...]) -> None:
+    """Say what the engine does with a rule: a file, a rule id, or a part of a rule's name.
+
+    Shown are the query as it was understood, the texts that the prefilter looks for (or why it
+    cannot end any event), the fields that are read, the indices it applies to, and the context
+    requests that go out with each alert.
+    """
+    explain_rule(find_rule(rule, rules_paths))
+
+
+def as_json(ruleset: RuleSet) -> dict[str, list[Any]]:
+    """Return what was loaded, rejected and skipped, ready for JSON; places count from 1."""
+    return {
+        "loaded": [
+            {
+                "path": rule.path,
+                "rule_id": rule.rule_id,
+                "name": rule.name,
+                "version": rule.version,
+            }
+            for rule in ruleset.rules
+        ],
+        "rejected": [
+            {
+                "path": error.path,
+                "line": error.line,
+                "column": error.column,
+                "reason": error.reason,
+            }
+            for error in ruleset.rejected
+        ],
+        "skipped": [{"path": str(path), "reason": reason} for path, reason in ruleset.skipped],
+        "warnings": [str(warning) for warning in ruleset.warnings],
+    }
+
+
+def _print_report(ruleset: RuleSet) -> None:
+    """Print good news first: on a terminal, what needs a hand is what stands last."""
+    console = Console()
+    _print_loaded(ruleset, console)
+    _print_skipped(ruleset, console)
+    for warning in ruleset.warnings:
+        console.print(Text.assemble(("warning: ", "yellow"), str(warning)), soft_wrap=True)
+    if ruleset.warnings:
+        console.print()
+    for error in ruleset.rejected:
+        _print_rejected(error, console)
+    totals = (
+        f"{count(len(ruleset.rules), 'rule')} loaded, {len(ruleset.rejected):,} rejected, "
+        f"{len(ruleset.skipped):,} skipped."
+    )
+    style = "bold red" if ruleset.rejected else "bold green"
+    console.print(Text(totals, style), soft_wrap=True)
+
+
+def _print_loaded(ruleset: RuleSet, console: Console) -> None:
+    if not ruleset.rules:
+        return
+    columns = [
+        Column("Rule", is_elastic=True),
+        Column("Version", is_number=True),
+        Column("Rule id"),
+        Column("Path", is_elastic=True),
+    ]
+    rows = [[rule.name, str(rule.version), rule.rule_id, rule.path] for rule in ruleset.rules]
+    # Eighty columns do not hold all four; the path is the one that the user has typed.
+    if console.is_terminal and console.width < _full_width(rows):
+        columns, rows = columns[:3], [row[:3] for row in rows]
+    print_table(columns, rows)
+    console.print()
+
+
+def _full_width(rows: list[list[str]]) -> int:
+    return sum(max(map(len, column)) for column in zip(*rows, strict=True)) + 8
+
+
+def _print_skipped(ruleset: RuleSet, console: Console) -> None:
+    skipped = [(str(path), reason) for path, reason in ruleset.skipped]
+    if not skipped:
+        return
+    if console.is_terminal and len(skipped) > _SKIPPED_SHOWN_MAX:
+        reasons = Counter(reason for _, reason in skipped).most_common()
+        columns = [Column("Skipped", is_number=True), Column("Reason", is_elastic=True)]
+        print_table(columns, [(f"{files:,}", reason) for reason, files in reasons])
+    else:
+        columns = [Column("Skipped", is_elastic=True), Column("Reason", is_elastic=True)]
+        print_table(columns, skipped)
+    console.print()
+
+
+def _print_rejected(error: RuleError, console: Console) -> None:
+    place = f"{error.path}:{error.line}:{error.column}" if error.line else error.path
+    console.print(Text.assemble((f"{place}: ", "bold"), (error.reason, "red")), soft_wrap=True)
+    if error.line:
+        for line in excerpt(Path(error.path), error.line, error.column):
+            console.print(Text(line), soft_wrap=True)
+    console.print()
+
+
+def excerpt(path: Path, line: int, column: int) -> list[str]:
+    """Return the line of a file at fault and a caret under the column; [] if it is not there."""
+    try:
+        text = path.read_text("utf-8-sig", "replace").split("\n")[line - 1]
+    except (OSError, IndexError):
+        return []
+    start = max(0, column - 1 - _EXCERPT_LEAD) if len(text) > _EXCERPT_WIDTH else 0
+    shown = text[start : start + _EXCERPT_WIDTH]
+    before = "..." if start else ""
+    after = "..." if start + _EXCERPT_WIDTH < len(text) else ""
+    gutter = f"{line:>6} | "
+    lines = [f"{gutter}{before}{shown}{after}"]
+    if column:
+        # Tabs stay tabs, so that the caret stands under its character.
+        lead = "".join(
+            "\t" if character == "\t" else " " for character in shown[: column - 1 - start]
+        )
+        lines.append(f"{' ' * (len(gutter) - 2)}| {' ' * len(before)}{lead}^")
+    return lines
