@@ -15,6 +15,7 @@ newline, so none can span two records.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ JOINED_BYTES: Final = 1 << 20
 
 JOINED_SHARE: Final = 0.4
 """The first scan is worth its time while at most this share of the records passes it."""
+
+LITERALS_PER_RULE: Final = 1000
+"""Literals that cost as much in every scan as the evaluation of one rule (2 ns each, 2 us)."""
 
 _KEPT_SHARE: Final = 0.98  # weight of the past in the running share, per joined scan
 _PROBE_EVERY: Final = 64  # batches after which the first scan is tried again
@@ -104,18 +108,29 @@ class Prefilter:
             self._compile(literals)
 
     def _file(self, position: int, clauses: Clauses, literals: _Literals) -> None:
-        """Put one rule under its rarest clause."""
-        usable = [(clause, ids) for clause in clauses if (ids := literals.ids(clause))]
-        self._kept.append(tuple(clause for clause, _ in usable))
-        if not usable:
+        """Put one rule under its rarest clause, with those others that earn their place."""
+        trigger: frozenset[int] = frozenset()
+        all_of: set[int] = set()
+        any_of: list[frozenset[int]] = []
+        kept = []
+        passing = 1.0
+        for clause in clauses:
+            worth = passing * (1 - min(clause.share, 0.99)) * LITERALS_PER_RULE
+            ids = literals.ids(clause, worth if trigger else math.inf)
+            if not ids:
+                continue
+            kept.append(clause)
+            passing *= min(clause.share, 1.0)
+            if not trigger:
+                trigger = ids
+            elif len(ids) == 1:
+                all_of |= ids
+            else:
+                any_of.append(ids)
+        self._kept.append(tuple(kept))
+        if not trigger:
             self._always.append(position)
-            return
-        trigger, *others = (ids for _, ids in usable)
-        entry = Entry(
-            position,
-            frozenset().union(*(ids for ids in others if len(ids) == 1)),
-            tuple(ids for ids in others if len(ids) > 1),
-        )
+        entry = Entry(position, frozenset(all_of), tuple(any_of))
         for literal in trigger:
             self._entries.setdefault(literal, []).append(entry)
 
@@ -203,12 +218,14 @@ class Prefilter:
 
     def _suspects(self, values: Sequence[bytes]) -> Iterable[int]:
         """Indexes of the records that are worth a scan of their own."""
+        return self._first_scan(values) if self._is_worth_joining() else range(len(values))
+
+    def _is_worth_joining(self) -> bool:
+        """Whether few enough records pass the first scan; tried again from time to time."""
         if self._first is None:
-            return range(len(values))
+            return False
         self._batches += 1
-        if self._passed > JOINED_SHARE and self._batches % _PROBE_EVERY:
-            return range(len(values))
-        return self._first_scan(values)
+        return self._passed <= JOINED_SHARE or self._batches % _PROBE_EVERY == 0
 
     def _first_scan(self, values: Sequence[bytes]) -> list[int]:
         suspects: list[int] = []
@@ -248,37 +265,48 @@ class _Literals:
     def __init__(self) -> None:
         self.expressions: dict[bytes, int] = {}
         self.characters: set[str] = set()
-        self._by_clause: dict[tuple[object, ...], frozenset[int]] = {}
+        self._by_clause: dict[tuple[object, ...], tuple[JsonText, ...]] = {}
 
-    def ids(self, clause: Clause) -> frozenset[int]:
-        """Numbers of the literals of which one must occur; empty if any record may pass."""
+    def ids(self, clause: Clause, worth: float) -> frozenset[int]:
+        """Numbers of the literals of which one must occur; empty if any record may pass.
+
+        Also empty if the clause would bring in more than ``worth`` new literals.
+        """
         known = self._by_clause.get(clause.requirements)
         if known is None:
-            known = self._by_clause[clause.requirements] = self._number(clause)
-        return known
-
-    def _number(self, clause: Clause) -> frozenset[int]:
-        texts = [json_text(requirement) for requirement in clause.requirements]
-        needed = [text for text in texts if text is not None]
-        if len(needed) < len(texts):
+            known = self._by_clause[clause.requirements] = tuple(_without_longer(clause))
+        if sum(text.expression not in self.expressions for text in known) > worth:
             return frozenset()
-        numbers = set()
-        for text in _without_longer(needed):
+        for text in known:
             self.characters.update(text.text)
-            numbers.add(self.expressions.setdefault(text.expression, len(self.expressions)))
-        return frozenset(numbers)
+            self.expressions.setdefault(text.expression, len(self.expressions))
+        return frozenset(self.expressions[text.expression] for text in known)
 
 
-def _without_longer(texts: list[JsonText]) -> Iterator[JsonText]:
-    """The alternatives less those that contain another one, which would be hit as well."""
-    kept: list[JsonText] = []
-    plain_kept: list[bytes] = []
+def _without_longer(clause: Clause) -> Iterator[JsonText]:
+    """What to look for, less what contains another alternative, which would be hit as well.
+
+    Nothing if some alternative cannot be looked for: then any record may pass.
+    """
+    found = [json_text(requirement) for requirement in clause.requirements]
+    texts = [text for text in found if text is not None]
+    if len(texts) < len(found):
+        return
+    kept: set[bytes] = set()
+    lengths: list[int] = []
     for text in sorted(texts, key=lambda item: len(item.plain)):
-        if not any(short in text.plain for short in plain_kept):
-            kept.append(text)
-            if text.is_plain:
-                plain_kept.append(text.plain)
-    yield from kept
+        if any(_windows_in(text.plain, length, kept) for length in lengths):
+            continue
+        yield text
+        if text.is_plain:
+            kept.add(text.plain)
+            if len(text.plain) not in lengths:
+                lengths.append(len(text.plain))
+
+
+def _windows_in(text: bytes, length: int, known: set[bytes]) -> bool:
+    """Whether a part of ``text`` that is ``length`` bytes long is among ``known``."""
+    return any(text[at : at + length] in known for at in range(len(text) - length + 1))
 
 
 def _chunks(values: Sequence[bytes]) -> Iterator[tuple[int, int]]:

@@ -64,7 +64,7 @@ endpoint.events.network|logs-endpoint|elastic endpoint|elastic agent|elastic-age
 _START: Final = "\x02"
 _END: Final = "\x03"
 _KEY_SHARE: Final = 0.02
-_GUARD_SHARE: Final = 0.5
+_GUARD_SHARE: Final = 0.9
 _ROUTINE_SHARE: Final = 0.15
 # Share of ~3 kB events that hold a given text of so many characters by chance, judged from
 # how often pieces of that length repeat in endpoint events; an anchored side counts as one
