@@ -1,0 +1,425 @@
+"""Faust's Consumer on confluent-kafka: hand-over, acknowledgement, commits, rebalances.
+
+Law of the file: an offset is committed only after every record before it is acknowledged and every
+output that came from them is acknowledged by the broker; ``_committed_offset`` moves only when a
+commit succeeded. Everything here runs on the event loop; the confluent Consumer belongs to the
+``Poller``.
+
+Underscored names without a leading comment are Faust's own: its recovery, streams and conductor
+read or call them (tests/transport/test_faust_contract.py holds each).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from faust.assignor.client_assignment import ClientAssignment
+from faust.types import TP, ConsumerMessage
+
+from streamproc.errors import ConfigError
+from streamproc.transport.ack import AckLog, NoIndex
+from streamproc.transport.faults import (
+    DeliveryFailedError,
+    DeliveryPendingError,
+    Verdict,
+    commit_reason,
+    commit_verdict,
+    reason_of,
+)
+from streamproc.transport.partitions import PartitionConsumer
+from streamproc.transport.poller import Handed, Poller
+from streamproc.transport.settings import bootstrap_servers, consumer_settings
+from streamproc.transport.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 10.0
+ERROR_LOG_INTERVAL_S = 10.0  # librdkafka repeats itself several times a second
+# Collect the youngest generation every 100,000 containers instead of every 700: a batch makes
+# some thousand short-lived messages, and each pass would walk them in vain.
+GC_THRESHOLDS = (100_000, 20, 100)
+
+
+class Consumer(PartitionConsumer):
+    """Hands record batches (or single records of ordinary topics) to Faust's conductor."""
+
+    logger = logger
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.in_transaction:
+            raise ConfigError(
+                "processing_guarantee=exactly_once is not supported by the streamproc transport;"
+                " alerts have deterministic ids, so that a repeated one replaces the first"
+            )
+        self._watchdog: Watchdog | None = None
+        self._commit_attempt_s: float | None = None
+        self._heap_frozen = False
+        self._error_logged_s: dict[int, float] = {}
+        no_index = NoIndex()
+        # In place of Faust's list and set of offsets; see the ack module.
+        self._acked: Any = defaultdict(self._new_log)
+        self._acked_index: Any = defaultdict(lambda: no_index)
+
+    def _new_log(self) -> AckLog:
+        return AckLog(self._on_done)
+
+    def _on_done(self) -> None:
+        if self._poller is not None:
+            self._poller.release()
+
+    # -- lifecycle -----------------------------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Start the poll thread and the watchdog; a client-only app gets neither."""
+        await super().on_start()
+        if self.app.client_only:
+            return
+        reset = self.app.conf.consumer_auto_offset_reset
+        self._poller = Poller(
+            consumer_settings(bootstrap_servers(self.transport.url), self.app.conf, self.options),
+            self.options,
+            self,
+            starts_at_end=reset == "latest",
+        )
+        self._poller.start()
+        self._watchdog = Watchdog(
+            self.options,
+            oldest_at_s=self.oldest_unacknowledged_s,
+            crashed=lambda: bool(self.app.crashed or self.crashed),
+            excused_until_s=self._excused_until_s,
+        )
+        self._watchdog.start()
+
+    async def on_stop(self) -> None:
+        """Let agents finish, commit, leave the group."""
+        await self.wait_empty()
+        if self._poller is not None:
+            await self._poller.stop(CLOSE_TIMEOUT_S)
+        if self._watchdog is not None:
+            self._watchdog.consumer_stopped()
+
+    async def wait_empty(self) -> None:
+        """Wait, for a bounded time, until agents have acknowledged what they hold; commit."""
+        end = time.monotonic() + self.options.drain_timeout_s
+        while self._held_by_agents() and not self.should_crash() and time.monotonic() < end:
+            await asyncio.sleep(0.005)
+        await self.maybe_wait_for_commit_to_finish()
+        await self.commit()
+
+    def should_crash(self) -> bool:
+        """Say whether waiting for anybody is in vain."""
+        return bool(self.crashed or self.app.crashed)
+
+    def _held_by_agents(self) -> bool:
+        return any(not message.acked for message in list(self._unacked_messages))
+
+    # -- what the poll thread tells -------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look for batches."""
+        self._wake.set()
+
+    def acks_enabled(self, topic: str) -> bool:
+        """Say whether agents consume the topic and acknowledge it (a changelog: no)."""
+        return bool(self.app.topics.acks_enabled_for(topic))
+
+    def commit_stalled(self) -> bool:
+        """Say whether commits have failed for so long that no more work is handed out."""
+        since = self._commit_attempt_s
+        return since is not None and time.monotonic() - since > self.options.commit_stall_max_s
+
+    def kafka_error(self, error: KafkaError) -> None:
+        """Count and log an error of librdkafka; a fatal one crashes the worker."""
+        self._counters.kafka_errors[reason_of(error)] += 1
+        now = time.monotonic()
+        if now - self._error_logged_s.get(error.code(), -ERROR_LOG_INTERVAL_S) >= (
+            ERROR_LOG_INTERVAL_S
+        ):
+            self._error_logged_s[error.code()] = now
+            logger.error("Kafka: %s (%s)", error.str(), error.name())
+        if error.fatal():
+            self._crash_soon(KafkaException(error))
+
+    def poll_failed(self, error: Exception) -> None:
+        """Crash: the poll thread has ended by ``error``."""
+        if isinstance(error, KafkaException):
+            self._counters.kafka_errors[reason_of(error.args[0])] += 1
+        self._crash_soon(error)
+
+    def _crash_soon(self, error: BaseException) -> None:
+        task = asyncio.ensure_future(self.crash(error))
+        self._crash_task = task  # the loop itself keeps only a weak reference
+
+    async def partitions_assigned(self, generation: int, starts: Mapping[TP, int | None]) -> None:
+        """Take over an assignment and let Faust recover its tables."""
+        self._counters.rebalances["assigned"] += 1
+        self._assigned = frozenset(starts)
+        self._paused_at_broker = set(starts)
+        self._held.clear()
+        for tp, offset in starts.items():
+            self._acked.pop(tp, None)
+            self._committed_offset[tp] = offset
+            self._read_offset[tp] = None
+        self.app.consumer_generation_id = generation
+        self._tell_assignor(starts)
+        if not self.app.rebalancing:
+            self.app.on_rebalance_start()
+        await self.on_partitions_assigned(set(starts), generation)
+        self._freeze_heap()
+
+    def _tell_assignor(self, tps: Iterable[TP]) -> None:
+        # Kafka's range assignment gives a worker the same partition numbers of topics with equal
+        # partition counts, so the changelog partitions that came along are those of our source
+        # partitions. Faust's table code asks its own assignor what it owns.
+        actives: dict[str, list[int]] = {}
+        for tp in tps:
+            actives.setdefault(tp.topic, []).append(tp.partition)
+        assignor: Any = self.app.assignor
+        assignor._assignment = ClientAssignment(actives=actives, standbys={})
+        assignor._active_tps = set(tps)
+        assignor._standby_tps = set()
+
+    def _freeze_heap(self) -> None:
+        # Faust, the rules and the libraries are some hundred thousand objects that never die.
+        # Every full collection walks them all, and message objects bring one on all the time;
+        # frozen, they are left out. Together with the thresholds: 612 -> 740 thousand events/s.
+        if self.options.tune_gc and not self._heap_frozen:
+            self._heap_frozen = True
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+
+    async def partitions_revoked(self, tps: set[TP], *, lost: bool) -> None:
+        """Stop feeding, let agents finish, commit while the partitions are ours, let go."""
+        self._counters.rebalances["lost" if lost else "revoked"] += 1
+        app = self.app
+        app.on_rebalance_start()
+        self.stop_flow()
+        if self._poller is not None:
+            self._poller.ready.clear()
+        self._held.clear()
+        app.flow_control.suspend()  # streams skip what is queued, unacknowledged
+        app.flow_control.clear()
+        if not lost:
+            await self.wait_empty()
+        self._unacked_messages.clear()
+        self._assigned -= tps
+        self._commit_attempt_s = None
+        await self.on_partitions_revoked(tps)
+        if self._poller is not None:
+            self._poller.release_all()
+
+    # -- hand-over: called by Faust's Fetcher ------------------------------------------------------
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        if self._poller is None:
+            return
+        ready = self._poller.ready
+        while not (self.should_stop or fetcher.should_stop):
+            if not ready:
+                await self._sleep_until_ready(ready)
+                continue
+            await self._deliver(ready.popleft())
+            await asyncio.sleep(0)
+
+    async def _sleep_until_ready(self, ready: Any) -> None:
+        self._wake.clear()
+        if ready:
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), 1.0)
+        except TimeoutError:
+            return
+
+    async def _deliver(self, handed: Handed) -> None:
+        tp = handed.batch.tp
+        if handed.generation != self.poller.generation or tp not in self._assigned:
+            self.poller.release()
+            return
+        if tp not in self._active_partitions:
+            self.poller.release()
+            self._held.append(handed)  # until Faust resumes the partition
+            return
+        if handed.begins_anew:
+            self._acked.pop(tp, None)
+            self._committed_offset[tp] = None
+        if tp.topic in self._batch_topics:
+            await self._deliver_batch(handed)
+        else:
+            await self._deliver_records(handed)
+
+    async def _deliver_batch(self, handed: Handed) -> None:
+        batch = handed.batch
+        tp, first, following = batch.tp, batch.first_offset, batch.next_offset
+        counters = self._counters
+        counters.records_consumed[tp.topic, tp.partition] += len(batch)
+        counters.record_bytes[tp.topic] += batch.value_bytes
+        self._acked[tp].deliver(first, following, time.monotonic(), batch.last_timestamp_ms)
+        self._read_offset[tp] = following - 1
+        carried: Any = batch  # Faust passes the value to BatchTopic untouched
+        message = ConsumerMessage(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=first,
+            timestamp=batch.oldest_timestamp_ms / 1000,
+            timestamp_type=0,
+            headers=None,
+            key=None,
+            value=carried,
+            checksum=None,
+            serialized_key_size=0,
+            serialized_value_size=0,
+            tp=tp,
+            generation_id=handed.generation,
+        )
+        if self.suspend_flow.is_set():
+            await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        else:
+            await self.callback(message)
+
+    async def _deliver_records(self, handed: Handed) -> None:
+        """Hand an ordinary topic's records (changelogs, plain agents) over one by one."""
+        batch, tp = handed.batch, handed.batch.tp
+        acks = self.acks_enabled(tp.topic)
+        if acks:
+            self._counters.records_consumed[tp.topic, tp.partition] += len(batch)
+            self._counters.record_bytes[tp.topic] += batch.value_bytes
+            self.poller.acquire(len(batch) - 1)  # the batch itself is one already
+        for message in batch.messages():
+            offset, timestamp_ms = message.offset(), max(message.timestamp()[1], 0)
+            if acks:
+                self._acked[tp].deliver(offset, offset + 1, time.monotonic(), timestamp_ms)
+            await self.callback(
+                ConsumerMessage(
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    offset=offset,
+                    timestamp=timestamp_ms / 1000,
+                    timestamp_type=0,
+                    headers=message.headers() or [],
+                    key=message.key(),
+                    value=message.value(),
+                    checksum=None,
+                    tp=tp,
+                    generation_id=handed.generation,
+                )
+            )
+            self._read_offset[tp] = offset
+        if not acks:
+            self.poller.release()
+
+    def oldest_unacknowledged_s(self) -> float | None:
+        """Return the monotonic time of the oldest hand-over not acknowledged (any thread)."""
+        oldest = [log.oldest_at_s() for log in list(self._acked.values())]
+        return min((at for at in oldest if at is not None), default=None)
+
+    def _excused_until_s(self) -> float | None:
+        producer: Any = self.app.producer
+        until_s: float | None = producer.blocked_until_s()
+        return until_s
+
+    # -- commits -----------------------------------------------------------------------------------
+
+    def _new_offset(self, tp: TP) -> int | None:
+        log = self._acked[tp]
+        lag = self._counters.partitions.get((tp.topic, tp.partition))
+        if lag is not None and log.watermark is not None:
+            lag.position = log.watermark
+            lag.timestamp_ms = log.timestamp_ms
+        return log.watermark if log.watermark != self._committed_offset[tp] else None
+
+    def _should_commit(self, tp: TP, offset: int) -> bool:
+        # Also below the committed offset, when the partition began anew.
+        return bool(offset != self._committed_offset[tp])
+
+    async def _commit_offsets(
+        self, offsets: Mapping[TP, int], start_new_transaction: bool = True
+    ) -> bool:
+        # Faust's own moves _committed_offset although the commit failed, and its flush does
+        # not notice outputs that were not delivered.
+        logs = {tp: self._acked[tp] for tp in offsets if tp in self._assigned}
+        poller = self._poller
+        if not logs or poller is None:
+            return False
+        if self._commit_attempt_s is None:
+            self._commit_attempt_s = time.monotonic()
+        generation = poller.generation
+        if not await self._outputs_delivered():
+            return False
+        committed = await self._commit_at_broker({tp: offsets[tp] for tp in logs}, generation)
+        if not committed:
+            return False
+        self._commit_attempt_s = None
+        self.app.tables.on_commit(committed)
+        for tp, offset in committed.items():
+            if self._acked.get(tp) is logs[tp]:  # not revoked or begun anew meanwhile
+                self._committed_offset[tp] = offset
+        self.app.monitor.on_tp_commit(committed)
+        return True
+
+    async def _outputs_delivered(self) -> bool:
+        producer: Any = self.app.producer
+        try:
+            await producer.confirm()
+        except DeliveryPendingError as pending:
+            self._counters.commit_failures["outputs_pending"] += 1
+            logger.warning("commit put off: %s", pending)
+            return False
+        except DeliveryFailedError as failed:
+            self._counters.commit_failures["outputs_failed"] += 1
+            if not self.should_crash():
+                await self.crash(failed)
+            return False
+        return True
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        poller = self._poller
+        if poller is None:
+            return False
+        return bool(await self._commit_at_broker(dict(offsets), poller.generation))
+
+    async def _commit_at_broker(self, offsets: dict[TP, int], generation: int) -> dict[TP, int]:
+        """Commit and return what the broker took; nothing once the assignment has changed."""
+        poller = self.poller
+
+        def command(consumer: Any) -> list[TopicPartition]:
+            if poller.generation != generation:
+                return []
+            places = [TopicPartition(*tp, offset) for tp, offset in offsets.items()]
+            return list(consumer.commit(offsets=places, asynchronous=False))
+
+        try:
+            places = await poller.call(command)
+        except KafkaException as error:
+            await self._commit_failed(error.args[0])
+            return {}
+        except ConnectionError as error:
+            logger.info("not committed: %s", error)
+            return {}
+        committed = {}
+        for place in places:
+            if place.error is not None:
+                await self._commit_failed(place.error)
+            else:
+                committed[TP(place.topic, place.partition)] = place.offset
+        return committed
+
+    async def _commit_failed(self, error: KafkaError) -> None:
+        self._counters.commit_failures[commit_reason(error)] += 1
+        verdict = commit_verdict(error)
+        if verdict is Verdict.REPLAY:
+            # The group is rebalancing: what is not committed is read again by the next owner.
+            self._commit_attempt_s = None
+            logger.info("commit refused, events will be processed again: %s", error)
+        elif verdict is Verdict.RETRY:
+            logger.warning("commit failed, will be repeated: %s", error)
+        else:
+            await self.crash(KafkaException(error))

@@ -1,0 +1,107 @@
+"""What the application builder tells the transport: librdkafka settings, limits, counters.
+
+Law of the file: values only. Faust's own settings have no room for these, so the builder sets
+``app.streamproc_options = TransportOptions(...)`` on its ``faust.App`` before the worker starts;
+an app without the attribute runs with the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamproc.errors import ConfigError
+from streamproc.ops.counters import Counters
+
+ClientSettings = Mapping[str, str | int | float | bool]
+"""librdkafka settings by their own names, for instance ``security.protocol``."""
+
+# Changing one of these would break what the transport promises (nothing is committed before it
+# is done, nothing is skipped in silence, one host stays in one partition).
+RESERVED_SETTINGS = frozenset(
+    {
+        "acks",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "enable.partition.eof",
+        "error_cb",
+        "group.id",
+        "group.protocol",
+        "logger",
+        "on_commit",
+        "partition.assignment.strategy",
+        "partitioner",
+        "request.required.acks",
+        "transactional.id",
+    }
+)
+# librdkafka's own default, a little below the 1 MiB (plus header) that brokers accept by default.
+MESSAGE_BYTES_MAX_DEFAULT = 1_000_000
+
+
+@dataclass(frozen=True)
+class TransportOptions:
+    """Settings of the transport that are not Faust's.
+
+    Attributes:
+        client: librdkafka settings for the consumer and the producer: TLS, SASL, timeouts.
+        consumer: librdkafka settings for the consumer alone; they win over ``client``.
+        producer: librdkafka settings for the producer alone; they win over ``client``.
+        batch_records: Most records in one batch.
+        batches_in_flight: Batches that agents may hold unacknowledged, over all partitions;
+            the only backpressure.
+        consume_timeout_s: Seconds to wait for a batch to fill when records trickle in.
+        flush_timeout_s: Seconds that one commit waits for the outputs before it is put off.
+        batch_age_max_s: Seconds from hand-over to acknowledgement before the worker is ended.
+        commit_stall_max_s: Seconds without a successful commit, while there is something to
+            commit, before no more batches are handed out. Bounds what is processed twice.
+        drain_timeout_s: Seconds that a revocation or a stop waits for agents to finish.
+        crash_exit_s: Seconds that a crashed worker has to stop by itself before it is ended.
+        tune_gc: Freeze the heap and raise the collector's thresholds after the first assignment.
+        counters: What is counted, once per batch.
+        terminate: Ends the process at once with an exit code; replaced in tests.
+    """
+
+    client: ClientSettings = field(default_factory=dict)
+    consumer: ClientSettings = field(default_factory=dict)
+    producer: ClientSettings = field(default_factory=dict)
+    batch_records: int = 500
+    batches_in_flight: int = 4
+    consume_timeout_s: float = 0.01
+    flush_timeout_s: float = 10.0
+    batch_age_max_s: float = 300.0
+    commit_stall_max_s: float = 5.0
+    drain_timeout_s: float = 10.0
+    crash_exit_s: float = 30.0
+    tune_gc: bool = True
+    counters: Counters = field(default_factory=Counters)
+    terminate: Callable[[int], None] = os._exit
+
+    def __post_init__(self) -> None:
+        for settings in (self.client, self.consumer, self.producer):
+            if taken := sorted(RESERVED_SETTINGS & settings.keys()):
+                raise ConfigError(
+                    f"{', '.join(taken)}: set by streamproc itself and not to be changed;"
+                    " remove it from the Kafka client settings"
+                )
+
+    @property
+    def message_bytes_max(self) -> int:
+        """Largest record, in bytes, that the producer accepts (``message.max.bytes``)."""
+        settings = {**self.client, **self.producer}
+        return int(settings.get("message.max.bytes", MESSAGE_BYTES_MAX_DEFAULT))
+
+
+def options_of(app: Any) -> TransportOptions:
+    """Return the options of a ``faust.App``; the defaults are attached to one that has none."""
+    options = getattr(app, "streamproc_options", None)
+    if options is None:
+        options = app.streamproc_options = TransportOptions()
+    if not isinstance(options, TransportOptions):
+        raise ConfigError("app.streamproc_options is to be a TransportOptions")
+    return options

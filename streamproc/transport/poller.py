@@ -1,0 +1,417 @@
+"""The thread that owns the confluent-kafka Consumer.
+
+Law of the file: every call on the Consumer is made here, by this thread. Since confluent-kafka
+2.16 a method waits for a ``consume()`` that another thread has in flight, and a busy loop starves
+the caller for good; so the event loop posts commands, and this thread serves them between two
+``consume()`` calls, and while it waits inside a rebalance callback for the event loop.
+
+Kafka's rebalance protocol is eager: every revocation takes all partitions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from faust.types import TP
+
+from streamproc.transport.batch import RecordBatch, batches_of
+from streamproc.transport.options import TransportOptions
+from streamproc.transport.positions import Positions
+
+logger = logging.getLogger(__name__)
+
+Command = Callable[[Any], Any]
+"""A function of the Consumer, run on the poll thread."""
+
+IDLE_S = 0.05  # between two looks at the group's events while no records are wanted
+REFRESH_S = 1.0  # between two looks at ends and gaps
+COMMITTED_TIMEOUT_S = 30.0
+ASSIGN_TIMEOUT_S = 60.0  # Faust's part of an assignment, on the event loop
+_ERROR = Message.error
+
+
+class Handed(NamedTuple):
+    """One batch on its way to the event loop."""
+
+    generation: int
+    batch: RecordBatch
+    begins_anew: bool  # the partition was recreated: forget what was committed
+
+
+class Listener(Protocol):
+    """What the poll thread tells; the coroutines and callbacks run on the event loop."""
+
+    async def partitions_assigned(self, generation: int, starts: Mapping[TP, int | None]) -> None:
+        """Take over the partitions; a start of None means no committed offset."""
+
+    async def partitions_revoked(self, tps: set[TP], *, lost: bool) -> None:
+        """Finish and commit (unless ``lost``), then let go."""
+
+    def wake(self) -> None:
+        """Look into ``Poller.ready``."""
+
+    def kafka_error(self, error: KafkaError) -> None:
+        """Count an error that librdkafka reports; crash if it is fatal."""
+
+    def poll_failed(self, error: Exception) -> None:
+        """The thread has ended by an error: crash."""
+
+    def commit_stalled(self) -> bool:
+        """Say whether to hold batches back (called on the poll thread)."""
+
+    def acks_enabled(self, topic: str) -> bool:
+        """Say whether agents consume the topic (called on the poll thread)."""
+
+
+class Poller:
+    """Owns the Consumer: hands batches to ``ready``, serves commands, tells of rebalances.
+
+    Attributes:
+        ready: Batches for the event loop, oldest first.
+        assigned: Partitions that are ours.
+        generation: Number of the assignment, counted from 0; messages carry it.
+        partition_counts: Partitions of each topic in the assignment.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        options: TransportOptions,
+        listener: Listener,
+        *,
+        starts_at_end: bool,
+    ) -> None:
+        """Make the Consumer (raises KafkaException on a wrong setting) without starting."""
+        self._options = options
+        self._listener = listener
+        self._start_offset = OFFSET_END if starts_at_end else OFFSET_BEGINNING
+        self._loop = asyncio.get_running_loop()
+        self._changed = threading.Condition()
+        self._commands: deque[tuple[Command, asyncio.Future[Any] | None]] = deque()
+        self._carried: list[Message] = []
+        self._positions = Positions(options.counters, listener.acks_enabled)
+        self._in_flight = 0
+        self._flows = False
+        self._halted = False
+        self._ended = False
+        self._one_topic = False
+        self._refresh_at = 0.0
+        self.ready: deque[Handed] = deque()
+        self.assigned: frozenset[TP] = frozenset()
+        self.generation = 0
+        self.partition_counts: dict[str, int] = {}
+        self._consumer = Consumer(
+            {**settings, "error_cb": self._error}, logger=logging.getLogger("streamproc.kafka")
+        )
+        self._thread = threading.Thread(target=self._run, name="streamproc-poller", daemon=True)
+
+    # -- from the event loop -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Serve what was posted, leave the group and end the thread."""
+        self._halted = True
+        self._notify()
+        await self._loop.run_in_executor(None, self._thread.join, timeout_s)
+        if self._thread.is_alive():
+            logger.warning("the Kafka consumer did not close within %.0f s", timeout_s)
+
+    def call(self, command: Command) -> asyncio.Future[Any]:
+        """Run ``command`` on the poll thread; the future has its result or exception."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._post(command, future)
+        return future
+
+    def tell(self, command: Command) -> None:
+        """Run ``command`` on the poll thread and do not wait; a failure is logged."""
+        self._post(command, None)
+
+    def subscribe(self, topics: Sequence[str]) -> asyncio.Future[Any]:
+        """Join the group for ``topics``, in place of an earlier subscription."""
+        self._one_topic = len(topics) == 1
+        return self.call(
+            lambda consumer: consumer.subscribe(
+                list(topics),
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
+        )
+
+    def set_flow(self, flows: bool) -> None:
+        """Let records come, or hold them back without touching what librdkafka prefetched."""
+        self._flows = flows
+        self._notify()
+
+    def acquire(self, count: int = 1) -> None:
+        """Count batches (or records of ordinary topics) as in flight."""
+        with self._changed:
+            self._in_flight += count
+
+    def release(self) -> None:
+        """Count one batch as no longer in flight."""
+        with self._changed:
+            self._in_flight -= 1
+            if self._in_flight == self._options.batches_in_flight - 1:
+                self._changed.notify()
+
+    def release_all(self) -> None:
+        """Count nothing as in flight: the partitions are gone."""
+        with self._changed:
+            self._in_flight = 0
+            self._changed.notify()
+
+    def seek(self, tp: TP, offset: int) -> asyncio.Future[Any]:
+        """Move a partition and drop what was read of it and not handed over."""
+
+        def command(consumer: Any) -> None:
+            consumer.seek(TopicPartition(tp.topic, tp.partition, offset))
+            self._positions.seek(tp, offset)
+            self._carried = [m for m in self._carried if (m.topic(), m.partition()) != tp]
+
+        return self.call(command)
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        consumer = self._consumer
+        options = self._options
+        try:
+            while not self._halted:
+                self._serve()
+                if self._wanted():
+                    generation = self.generation
+                    messages = consumer.consume(options.batch_records, options.consume_timeout_s)
+                    # A rebalance may have happened inside the call: what it returns then was
+                    # read under the old assignment, and the new one starts at what is committed.
+                    if generation == self.generation:
+                        self._hand_over(messages)
+                else:
+                    self._idle()
+                if time.monotonic() >= self._refresh_at:
+                    self._refresh_at = time.monotonic() + REFRESH_S
+                    self._positions.refresh(consumer)
+            self._serve()
+            consumer.close()
+        except Exception as error:  # noqa: BLE001 - the outermost frame of the thread
+            # Bound to a name of its own: Python unbinds ``error`` at the end of this block.
+            reason = error
+            self._on_loop(lambda: self._listener.poll_failed(reason))
+        finally:
+            self._ended = True
+            self._reject_commands()
+
+    def _wanted(self) -> bool:
+        return (
+            self._flows
+            and bool(self.assigned)
+            and self._in_flight < self._options.batches_in_flight
+            and not self._listener.commit_stalled()
+        )
+
+    def _idle(self) -> None:
+        with self._changed:
+            if not self._commands and not self._halted:
+                self._changed.wait(IDLE_S)
+        if self._commands or self._wanted():
+            return
+        # Keeps the membership alive and lets the rebalance callbacks run. A record that comes
+        # out although none is wanted is carried into the next batch.
+        generation = self.generation
+        message = self._consumer.poll(0)
+        if message is not None and generation == self.generation:
+            self._carried.append(message)
+
+    def _hand_over(self, messages: list[Message]) -> None:
+        if self._carried:
+            messages = self._carried + messages
+            self._carried = []
+        if any(map(_ERROR, messages)):
+            messages = self._without_errors(messages)
+        if not messages:
+            return
+        handed = []
+        for batch in batches_of(messages, one_topic=self._one_topic):
+            if batch.tp in self.assigned:
+                continues = self._positions.advance(batch)
+                handed.append(Handed(self.generation, batch, not continues))
+        if not handed:
+            return
+        self.acquire(len(handed))
+        asleep = not self.ready
+        self.ready.extend(handed)
+        if asleep:
+            self._on_loop(self._listener.wake)
+
+    def _without_errors(self, messages: list[Message]) -> list[Message]:
+        for message in messages:
+            error = message.error()
+            if error is None:
+                continue
+            if error.fatal() or error.code() == KafkaError._MAX_POLL_EXCEEDED:
+                raise KafkaException(error)
+            self._error(error)
+        return [message for message in messages if message.error() is None]
+
+    def _error(self, error: KafkaError) -> None:
+        self._on_loop(lambda: self._listener.kafka_error(error))
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def _post(self, command: Command, future: asyncio.Future[Any] | None) -> None:
+        self._commands.append((command, future))
+        self._notify()
+        if self._ended:  # nobody will serve it
+            self._reject_commands()
+
+    def _serve(self) -> None:
+        while self._commands:
+            command, future = self._commands.popleft()
+            try:
+                result = command(self._consumer)
+            except Exception as error:  # noqa: BLE001 - belongs to whoever posted the command
+                if future is None:
+                    logger.warning("the Kafka consumer refused a command: %s", error)
+                else:
+                    self._settle(future, None, error)
+            else:
+                if future is not None:
+                    self._settle(future, result, None)
+
+    def _settle(self, future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+        def settle() -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self._on_loop(settle)
+
+    def _reject_commands(self) -> None:
+        while self._commands:
+            try:
+                _, future = self._commands.popleft()
+            except IndexError:  # the other thread was quicker
+                return
+            if future is not None:
+                self._settle(future, None, ConnectionError("the Kafka consumer is closed"))
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _on_loop(self, callback: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:  # the loop is closed: the process is on its way out
+            logger.debug("event loop closed before %r", callback)
+
+    # -- rebalances: these run inside consume() and poll() ---------------------------------------
+
+    def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        starts = self._committed(consumer, partitions)
+        self.generation += 1
+        self._carried = []
+        self.assigned = frozenset(starts)
+        self._positions.assign(starts)
+        assignment = [
+            TopicPartition(tp.topic, tp.partition, self._first_offset(tp, offset))
+            for tp, offset in starts.items()
+        ]
+        consumer.assign(assignment)
+        if assignment:
+            # Until Faust has recovered its tables; it resumes them by itself.
+            consumer.pause(assignment)
+        self._count_partitions(consumer)
+        future = self._ask_loop(
+            self._listener.partitions_assigned(self.generation, starts), ASSIGN_TIMEOUT_S
+        )
+        if not future.done():
+            raise TimeoutError(f"the event loop took over no partitions in {ASSIGN_TIMEOUT_S} s")
+        future.result()
+
+    def _first_offset(self, tp: TP, committed: int | None) -> int:
+        if committed is not None:
+            return committed
+        # A changelog is read from where Faust seeks; its beginning is the safe default.
+        if not self._listener.acks_enabled(tp.topic):
+            return int(OFFSET_BEGINNING)
+        return int(self._start_offset)
+
+    def _committed(self, consumer: Any, partitions: list[TopicPartition]) -> dict[TP, int | None]:
+        if not partitions:
+            return {}
+        starts: dict[TP, int | None] = {}
+        for place in consumer.committed(partitions, timeout=COMMITTED_TIMEOUT_S):
+            if place.error is not None:
+                raise KafkaException(place.error)
+            starts[TP(place.topic, place.partition)] = place.offset if place.offset >= 0 else None
+        return starts
+
+    def _count_partitions(self, consumer: Any) -> None:
+        for topic in {tp.topic for tp in self.assigned} - self.partition_counts.keys():
+            try:
+                found = consumer.list_topics(topic, timeout=5.0).topics.get(topic)
+            except KafkaException as error:
+                logger.warning("%s: number of partitions not known: %s", topic, error)
+                continue
+            if found is not None and found.partitions:
+                self.partition_counts[topic] = len(found.partitions)
+
+    def _on_revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._let_go(consumer, partitions, lost=False)
+
+    def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._let_go(consumer, partitions, lost=True)
+
+    def _let_go(self, consumer: Any, partitions: list[TopicPartition], *, lost: bool) -> None:
+        if self._halted or not partitions:
+            return  # closing: everything was committed before
+        tps = {TP(place.topic, place.partition) for place in partitions}
+        if lost:
+            self.generation += 1  # too late to commit anything
+        future = self._ask_loop(
+            self._listener.partitions_revoked(tps, lost=lost),
+            2 * self._options.drain_timeout_s + self._options.flush_timeout_s,
+        )
+        self.generation += 1
+        self.assigned -= tps
+        self._carried = []
+        self._positions.drop(tps)
+        consumer.unassign()
+        if future.done():
+            future.result()
+        else:
+            logger.error("partitions were given up before the agents had let go of them")
+
+    def _ask_loop(self, work: Coroutine[Any, Any, None], timeout_s: float) -> Any:
+        """Have the event loop do ``work``, serving its commands (commit, pause) meanwhile."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future.add_done_callback(lambda _: self._notify())
+        end = time.monotonic() + timeout_s
+        while not future.done() and time.monotonic() < end:
+            with self._changed:
+                if not self._commands and not future.done():
+                    self._changed.wait(IDLE_S)
+            self._serve()
+        return future
