@@ -1,0 +1,61 @@
+"""Real queries: shared conformance cases and a rule collection, read when they are present."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamproc.eql.errors import EqlSyntaxError
+from streamproc.eql.parser import parse_query
+from streamproc.eql.printer import print_query
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+def _cases(name: str) -> list[Any]:
+    path = SHARED / "conformance" / name
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found if isinstance(found, list) else found["cases"]
+
+
+CASES = _cases("cases.json")
+RULES = sorted((SHARED / "corpus" / "detection-rules").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_conformance_case(case: dict[str, Any]) -> None:
+    """A case of kind ``parse`` is accepted or refused as it says; the others are accepted."""
+    if case["expected"] == "reject":
+        with pytest.raises(EqlSyntaxError):
+            parse_query(case["query"])
+    else:
+        query = parse_query(case["query"])
+        assert parse_query(print_query(query)) == query
+
+
+def test_random_sequences_parse() -> None:
+    cases = _cases("sequences.json")
+    if not cases:
+        pytest.skip("no shared conformance cases here")
+    for case in cases:
+        parse_query(case["query"])
+
+
+def test_detection_rules_parse_and_print() -> None:
+    """Every EQL rule is accepted, and its normal form means the same."""
+    if not RULES:
+        pytest.skip("no shared rules here")
+    count = 0
+    for path in RULES:
+        rule = tomllib.loads(path.read_text(encoding="utf-8")).get("rule", {})
+        if rule.get("language") == "eql":
+            query = parse_query(rule["query"])
+            printed = print_query(query)
+            assert parse_query(printed) == query, path.name
+            assert print_query(parse_query(printed)) == printed
+            count += 1
+    assert count > 0
