@@ -1,1 +1,8 @@
-"""The EQL language: text to tree to matcher. Knows no Kafka and no rule files."""
+"""EQL: parse, compile and search. Knows nothing of rules, Kafka or alerts."""
+
+from streamproc.eql.errors import EqlSyntaxError
+from streamproc.eql.event import Event
+from streamproc.eql.parser import parse_query
+from streamproc.eql.query import CompiledQuery, compile_query
+
+__all__ = ["CompiledQuery", "EqlSyntaxError", "Event", "compile_query", "parse_query"]

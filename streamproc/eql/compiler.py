@@ -1,0 +1,280 @@
+"""Conditions compiled to matchers: functions from an event to true or false.
+
+Law of the file: an event matches or it does not. A leaf is true when any value of its field (any
+combination of values of its fields) satisfies it, so it is false where there is no value; ``not``
+is the exact complement. Leaves are pure, so ``and``/``or`` try the cheap ones first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from itertools import islice, product
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+from streamproc.eql.event import Event, FieldPath, Values, field_path
+from streamproc.eql.field_tests import FieldTest, Source, affix_test, network_test
+from streamproc.eql.nodes import (
+    And,
+    Call,
+    Comparison,
+    EventQuery,
+    Expr,
+    Field,
+    Literal,
+    Membership,
+    Not,
+    Or,
+    PatternMatch,
+)
+from streamproc.eql.scripts import Columns, cidr_blocks, compile_script, test_of
+from streamproc.eql.simplify import Simplifier, faults_at, fields_of
+from streamproc.eql.types import FieldType, field_type
+
+Matcher: TypeAlias = Callable[[Event], bool]
+
+COMBINATIONS_MAX = 100_000
+"""Combinations of values that one leaf over several fields tries on one event.
+
+Two arrays of 300 values stay below it. Without a bound one crafted event with three arrays of
+1,000 values would hold a worker for a quarter of an hour; beyond it the leaf does not match.
+"""
+
+_SCRIPT_COST = 12
+_READERS: Mapping[Source, Callable[[Event, FieldPath], tuple[Any, ...]]] = {
+    Source.VALUES: Event.read,
+    Source.TEXTS: Event.texts,
+    Source.FOLDED: Event.folded,
+}
+_AFFIXES = frozenset({"startsWith", "endsWith", "stringContains"})
+
+
+class Leaf(NamedTuple):
+    """A matcher and about what it costs; 1 is one field and a set look-up."""
+
+    matcher: Matcher
+    cost: int
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """How queries are compiled.
+
+    Attributes:
+        event_category_field: The field that holds the word before ``where``.
+        field_types: Field to Elasticsearch type, beyond the built-in ECS ones.
+        mapped_fields: The fields that exist; None: all do. An optional field outside it is the
+            literal null.
+        leaf_cache: Shared by the queries of one rule set: equal leaves become one matcher.
+        query_text: The query's text, which errors show; "" when it is not at hand.
+    """
+
+    event_category_field: str = "event.category"
+    field_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    mapped_fields: frozenset[str] | None = None
+    leaf_cache: MutableMapping[Any, Leaf] | None = None
+    query_text: str = ""
+
+
+def compile_event_query(query: EventQuery, options: CompileOptions) -> Matcher:
+    """The matcher of ``category where condition``.
+
+    Raises:
+        EqlSyntaxError: A constant is wrong for its place (network, date, regular expression).
+    """
+    condition = _simplify(query.condition, options)
+    if query.category is None:
+        return _compile(condition, options).matcher
+    category = Comparison("==", Field(options.event_category_field), Literal(query.category))
+    if isinstance(condition, Literal):
+        is_true = condition.value is True
+        return _compile(category if is_true else condition, options).matcher
+    terms = condition.terms if isinstance(condition, And) else (condition,)
+    return _compile(And((category, *terms)), options).matcher
+
+
+def compile_expression(expr: Expr, options: CompileOptions) -> Matcher:
+    """The matcher of a condition alone.
+
+    Raises:
+        EqlSyntaxError: As ``compile_event_query``.
+    """
+    return _compile(_simplify(expr, options), options).matcher
+
+
+def _simplify(expr: Expr, options: CompileOptions) -> Expr:
+    return Simplifier(options.mapped_fields, options.query_text).condition(expr)
+
+
+def _compile(expr: Expr, options: CompileOptions) -> Leaf:
+    match expr:
+        case Literal(value):
+            is_true = value is True
+            return Leaf(lambda event: is_true, 0)
+        case Not(operand):
+            inner = _compile(operand, options)
+            return Leaf(_compile_not(inner.matcher), inner.cost)
+        case And(terms):
+            return _compile_all(sorted(_compile_terms(terms, options), key=lambda leaf: leaf.cost))
+        case Or(terms):
+            return _compile_any(sorted(_compile_terms(terms, options), key=lambda leaf: leaf.cost))
+    return _compile_shared(expr, options)
+
+
+def _compile_terms(terms: tuple[Expr, ...], options: CompileOptions) -> list[Leaf]:
+    return [_compile(term, options) for term in terms]
+
+
+def _compile_not(matcher: Matcher) -> Matcher:
+    return lambda event: not matcher(event)
+
+
+def _compile_all(leaves: list[Leaf]) -> Leaf:
+    cost = sum(leaf.cost for leaf in leaves)
+    first, second, *rest = [leaf.matcher for leaf in leaves]
+    if not rest:
+        return Leaf(lambda event: first(event) and second(event), cost)
+    others = tuple(rest)
+
+    def matches_all(event: Event) -> bool:
+        if not first(event) or not second(event):
+            return False
+        for matcher in others:  # noqa: SIM110 - all() with a generator costs twice as much
+            if not matcher(event):
+                return False
+        return True
+
+    return Leaf(matches_all, cost)
+
+
+def _compile_any(leaves: list[Leaf]) -> Leaf:
+    cost = sum(leaf.cost for leaf in leaves)
+    first, second, *rest = [leaf.matcher for leaf in leaves]
+    if not rest:
+        return Leaf(lambda event: first(event) or second(event), cost)
+    others = tuple(rest)
+
+    def matches_any(event: Event) -> bool:
+        if first(event) or second(event):
+            return True
+        for matcher in others:  # noqa: SIM110 - any() with a generator costs twice as much
+            if matcher(event):
+                return True
+        return False
+
+    return Leaf(matches_any, cost)
+
+
+def _compile_shared(expr: Expr, options: CompileOptions) -> Leaf:
+    """The leaf from the cache, or compiled and put there."""
+    kinds = {path: field_type(path, options.field_types) for path in fields_of(expr)}
+    if options.leaf_cache is None:
+        return _compile_leaf(expr, kinds, options)
+    key = (_key(expr), tuple(kinds.items()))
+    leaf = options.leaf_cache.get(key)
+    if leaf is None:
+        leaf = options.leaf_cache[key] = _compile_leaf(expr, kinds, options)
+    return leaf
+
+
+def _key(expr: Expr) -> tuple[Any, ...]:
+    """What makes two leaves the same. Nodes alone will not do: Literal(1) == Literal(True)."""
+    return (expr, tuple(_constant_types(expr)))
+
+
+def _constant_types(expr: Any) -> list[str]:
+    """The types of all constants in an expression, in order; floats with their text (-0.0)."""
+    if isinstance(expr, Literal):
+        is_float = isinstance(expr.value, float)
+        return [repr(expr.value) if is_float else type(expr.value).__name__]
+    if isinstance(expr, tuple):
+        return [name for part in expr for name in _constant_types(part)]
+    names = ("operand", "left", "right", "args", "values", "patterns", "terms")
+    return [name for part in names for name in _constant_types(getattr(expr, part, ()))]
+
+
+def _compile_leaf(expr: Expr, kinds: Mapping[str, FieldType], options: CompileOptions) -> Leaf:
+    with faults_at(expr.span, options.query_text):
+        bare = _bare_field(expr)
+        if bare is None:
+            return _compile_script_leaf(expr, kinds)
+        path = field_path(bare.path)
+        if isinstance(expr, Comparison) and expr.right == Literal(None):
+            return Leaf(lambda event: not event.read(path), 1)
+        test = _bare_test(expr, Columns((bare.path,), kinds))
+        return Leaf(_compile_field_leaf(path, test), test.cost)
+
+
+def _bare_field(expr: Expr) -> Field | None:
+    """The one field of a leaf that asks about its values directly, with constants only."""
+    match expr:
+        case Comparison("==", Field() as operand, Literal()):
+            return operand
+        case Comparison(_, Field() as operand, Literal(value)) if value is not None:
+            return operand
+        case Membership(operand=Field() as operand) | PatternMatch(operand=Field() as operand):
+            return operand
+        case Call("cidrMatch", (Field() as operand, *_)):
+            return operand
+        case Call(name, (Field() as operand, Literal(str()))) if name in _AFFIXES:
+            return operand
+    return None
+
+
+def _bare_test(expr: Expr, columns: Columns) -> FieldTest:
+    match expr:
+        case Comparison() | Membership() | PatternMatch():
+            return test_of(expr, columns)
+        case Call("cidrMatch"):
+            return network_test(cidr_blocks(expr))
+        case Call(name, (_, Literal(str(constant))), is_insensitive):
+            return affix_test(name, constant, is_insensitive)
+    raise AssertionError(f"{type(expr).__name__} is no leaf on a bare field")
+
+
+def _compile_field_leaf(path: FieldPath, test: FieldTest) -> Matcher:
+    """Any value of the field passes the test."""
+    read = _READERS[test.source]
+    if test.exact is not None:
+        is_disjoint = test.exact.isdisjoint
+        return lambda event: not is_disjoint(read(event, path))
+    holds = test.test
+
+    def matches(event: Event) -> bool:
+        for value in read(event, path):  # noqa: SIM110 - half the cost of any()
+            if holds(value):
+                return True
+        return False
+
+    return matches
+
+
+def _compile_script_leaf(expr: Expr, kinds: Mapping[str, FieldType]) -> Leaf:
+    """Any combination of one value per field (none: null) computes to true."""
+    paths = tuple(field_path(path) for path in kinds)
+    script = compile_script(expr, Columns(tuple(kinds), kinds))
+    if len(paths) == 1:
+        only = paths[0]
+
+        def matches_one(event: Event) -> bool:
+            for value in event.read(only) or (None,):  # noqa: SIM110 - half the cost of any()
+                if script((value,)) is True:
+                    return True
+            return False
+
+        return Leaf(matches_one, _SCRIPT_COST)
+
+    def matches_many(event: Event) -> bool:
+        columns = [_distinct(event.read(path)) for path in paths]
+        rows = islice(product(*columns), COMBINATIONS_MAX)
+        return any(script(row) is True for row in rows)
+
+    return Leaf(matches_many, _SCRIPT_COST * len(paths))
+
+
+def _distinct(values: Values) -> Values | tuple[None]:
+    """Each value once; a null where there is none. 1, 1.0 and True are kept apart."""
+    if len(values) < 2:
+        return values or (None,)
+    return tuple({(type(value), value): value for value in values}.values())
