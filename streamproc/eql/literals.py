@@ -10,7 +10,6 @@ Upper and lower case are never told apart; every text is kept with ASCII letters
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -353,7 +352,15 @@ def _call(call: Call) -> Clauses:
 _TO_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _NUMBER_TEXT: Final = frozenset("0123456789.+-e")
 _WORDS: Final = ("true", "false", "null", "nan", "infinity")
-_DATE: Final = re.compile(r"[+-]?\d{4,}[-/T]|now", re.ASCII)
+# Texts that a date, ip or version field may hold in another spelling.
+_SPELLINGS: Final = re.compile(
+    r"""[+-]?\d{4,}[-/T] | now                   # date
+    | [0-9a-f.]*:[0-9a-f.]*:[0-9a-f.:]*(%|/|\Z) # IPv6 address or network
+    | [0-9.]+/\d+\Z                             # IPv4 network
+    | v?\d+(\.\d+)*[-+]                         # version
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
 
 
 def _fold(text: str) -> str:
@@ -366,13 +373,5 @@ def _could_be_number(text: str) -> bool:
 
 
 def _has_other_spellings(value: str) -> bool:
-    """Whether a date or address that is written otherwise may equal ``value``."""
-    if _DATE.match(value):
-        return True
-    if ":" not in value and "." not in value:
-        return False
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return False
-    return True
+    """Whether a date, address or version that is written otherwise may equal ``value``."""
+    return _SPELLINGS.match(value) is not None
