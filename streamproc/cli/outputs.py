@@ -19,6 +19,8 @@ from streamproc.model import Output
 
 STANDARD_OUTPUT = "-"
 
+_NUMBERS = frozenset({"partition", "offset", "size"})  # headers of a dead letter that count
+
 
 class NdjsonOutput:
     """One output of result lines; use as a context manager.
@@ -91,7 +93,7 @@ def dead_letter_line(letter: Output) -> bytes:
     document: dict[str, Any] = {}
     for name, content in letter.headers:
         word = content.decode("utf-8", "replace")
-        document[name] = int(word) if word.isdecimal() else word
+        document[name] = int(word) if name in _NUMBERS else word
     try:
         document["value"] = letter.value.decode()
         document["value_encoding"] = "utf-8"

@@ -13,18 +13,17 @@ from typing import Any
 import click
 
 from streamproc.cli.console import ReadingBar, complain, count, say, warn
-from streamproc.cli.explain import event_queries
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput
-from streamproc.engine.decode import decode
+from streamproc.cli.query_parts import event_queries
+from streamproc.engine.decode import decode, suspects
 from streamproc.engine.prefilter import Prefilter
 from streamproc.eql import EqlSyntaxError, compile_query
 from streamproc.eql.compiler import CompileOptions, compile_event_query
 from streamproc.eql.event import Event
 from streamproc.eql.literals import required_clauses
-from streamproc.eql.nodes import EventQuery, Query, Sample
-from streamproc.eql.parser import parse_query
+from streamproc.eql.nodes import EventQuery, Query
 from streamproc.errors import DecodeError, InputError
-from streamproc.ndjson import Line, NdjsonFile, open_files
+from streamproc.ndjson import LINE_BYTES_MAX, Line, NdjsonFile, open_files
 
 EXIT_INCOMPLETE = 1
 
@@ -83,15 +82,13 @@ def query(
             timestamp_field=timestamp_field,
             tiebreaker_field=tiebreaker_field,
         )
+        compiled.search(())  # says at once that a kind of query cannot be searched
     except EqlSyntaxError as error:
-        failure = click.ClickException(f"the query is wrong: {error}")
-        failure.exit_code = 2
-        raise failure from error
-    tree = parse_query(eql)
-    if isinstance(tree.body, Sample):
-        raise click.UsageError("samples can be checked, but not searched for")
+        raise InputError(f"the query is wrong: {error}") from error
+    except NotImplementedError as error:
+        raise InputError(str(error)) from error
     sources = open_files(files)
-    search = Search(tree, category_field)
+    search = Search(compiled.query, category_field)
     faults = search.read(sources)
     results = compiled.search(search.events)
     with NdjsonOutput(STANDARD_OUTPUT) as output:
@@ -128,39 +125,48 @@ class Search:
             for source in sources:
                 try:
                     for lines in source.batches():
-                        self._keep(source.name, lines)
+                        self.keep(source.name, lines)
                         bar.update(self.lines_read)
                 except InputError as error:
                     faults.append(str(error))
         return faults
+
+    def keep(self, name: str, lines: Sequence[Line]) -> None:
+        """Decode the lines that may fit and keep the events that do; ``name`` is for messages."""
+        self.lines_read += len(lines)
+        faults = suspects([line.value for line in lines], LINE_BYTES_MAX)
+        for index, fault in faults.items():
+            self._pass_over(name, lines[index], fault)
+        if faults:
+            lines = [line for index, line in enumerate(lines) if index not in faults]
+        values = [line.value for line in lines]
+        for index, parts in self._prefilter.candidates(values):
+            try:
+                document = decode(values[index])
+            except DecodeError as fault:
+                self._pass_over(name, lines[index], fault)
+                continue
+            event = Event(document)
+            if any(self._matchers[part](event) for part in parts):
+                self.events.append(document)
+                self._lines[id(document)] = values[index]
 
     def line(self, result: Iterable[dict[str, Any] | None]) -> bytes:
         """Return a result as a line: the event as it came, or an array of events."""
         lines = [b"null" if event is None else self._lines[id(event)] for event in result]
         return lines[0] if self._is_single else b"[" + b",".join(lines) + b"]"
 
-    def _keep(self, name: str, lines: Sequence[Line]) -> None:
-        self.lines_read += len(lines)
-        for index, parts in self._prefilter.candidates([line.value for line in lines]):
-            line = lines[index]
-            try:
-                document = decode(line.value)
-            except DecodeError as error:
-                self.bad_lines += 1
-                self.first_bad = self.first_bad or f"{name}:{line.number}: {error}"
-                continue
-            event = Event(document)
-            if any(self._matchers[part](event) for part in parts):
-                self.events.append(document)
-                self._lines[id(document)] = line.value
+    def _pass_over(self, name: str, line: Line, fault: DecodeError) -> None:
+        self.bad_lines += 1
+        self.first_bad = self.first_bad or f"{name}:{line.number}: {fault}"
 
 
 def _close(search: Search, results: int, files: int, faults: Sequence[str]) -> None:
     if search.bad_lines:
-        warn(
-            f"{count(search.bad_lines, 'line')} passed over that hold no JSON object; "
-            f"the first: {search.first_bad}"
-        )
+        lines = "1 line" if search.bad_lines == 1 else f"{search.bad_lines:,} lines"
+        holds = "holds" if search.bad_lines == 1 else "hold"
+        first = "" if search.bad_lines == 1 else "the first is "
+        warn(f"{lines} passed over that {holds} no JSON object: {first}{search.first_bad}")
     read = f"{count(search.lines_read, 'event')} of {count(files, 'file')}"
     say(f"{count(results, 'result')} in {read}.")
     for fault in faults:

@@ -7,6 +7,7 @@ through the same ``Detector`` as in the worker, and what comes out is written an
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -123,7 +124,8 @@ def replay(
     _refuse_clashes(files, (alerts_name, requests_name, letters_name, summary_name))
     ruleset = load_for_running(rules_paths)
     counters = Counters()
-    detector = Detector(ruleset, DetectorOptions(), counters)
+    # Files have no limit like that of a topic: outputs and dead letters are written whole.
+    detector = Detector(ruleset, DetectorOptions(output_bytes_max=sys.maxsize), counters)
     with ExitStack() as stack:
         outputs = Outputs(
             stack.enter_context(NdjsonOutput(alerts_name)),
