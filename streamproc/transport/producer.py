@@ -35,7 +35,7 @@ STOP_FLUSH_S = 10.0
 
 
 class Epoch:
-    """Outputs produced between two confirmations; counted up by the loop, down by the poll thread."""
+    """Outputs between two confirmations; produced by the loop, reported by the poll thread."""
 
     __slots__ = ("_owner", "closed", "produced", "reported")
 

@@ -1,0 +1,82 @@
+"""Batches: offsets, records, parts, and the cut of one ``consume()`` answer."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Message
+
+from streamproc.model import Record
+from streamproc.transport.batch import RecordBatch, batches_of
+
+
+def record(offset: int, value: bytes | None = b"{}", timestamp_ms: int = 0) -> Record:
+    return Record(value, "events", 3, offset, timestamp_ms, [("source", b"edr")])
+
+
+def message(topic: str, partition: int, offset: int) -> Message:
+    return Message(topic=topic, partition=partition, offset=offset, value=b"x")
+
+
+def test_a_batch_of_records_gives_them_back() -> None:
+    """Values, offsets, headers and times are those of the records, tombstones included."""
+    records = [record(7, b"ab", 20), record(9, None, 30), record(12, b"c", 10)]
+    batch = RecordBatch.of(records)
+    assert len(batch) == 3
+    assert (batch.topic, batch.partition, batch.tp) == ("events", 3, ("events", 3))
+    assert (batch.first_offset, batch.next_offset) == (7, 13)
+    assert batch.values() == [b"ab", None, b"c"]
+    assert batch.value_bytes == 3
+    assert (batch.oldest_timestamp_ms, batch.last_timestamp_ms) == (10, 10)
+    assert [batch.record(position) for position in range(3)] == records
+    assert "events[3] 7..12, 3 records" in repr(batch)
+
+
+def test_an_empty_batch_is_refused() -> None:
+    """A batch has a partition and offsets, so it has records."""
+    with pytest.raises(ValueError, match="at least one"):
+        RecordBatch.of([])
+
+
+def test_a_slice_keeps_offsets_and_cannot_be_acknowledged() -> None:
+    """A part is for finding the record that fails; the whole batch is acknowledged."""
+    batch = RecordBatch.of([record(offset) for offset in (1, 2, 5, 6)])
+    part = batch.slice(1, 3)
+    assert (part.first_offset, part.next_offset, len(part)) == (2, 6, 2)
+    assert part.record(1).offset == 5
+    with pytest.raises(RuntimeError, match="whole batch"):
+        part.ack()
+    with pytest.raises(ValueError, match="no records"):
+        batch.slice(2, 2)
+
+
+def test_a_batch_outside_a_worker_remembers_its_acknowledgement() -> None:
+    """Tests of agents look at ``acknowledged``."""
+    batch = RecordBatch.of([record(1)])
+    assert not batch.acknowledged
+    batch.ack()
+    batch.ack()
+    assert batch.acknowledged
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        pytest.param([("a", 0, 1), ("a", 0, 2)], [("a", 0, 1, 3)], id="one partition"),
+        pytest.param(
+            [("a", 0, 1), ("a", 1, 8), ("a", 1, 9), ("a", 0, 2)],
+            [("a", 0, 1, 2), ("a", 1, 8, 10), ("a", 0, 2, 3)],
+            id="runs stay in order",
+        ),
+        pytest.param(
+            [("a", 0, 1), ("b", 0, 5)], [("a", 0, 1, 2), ("b", 0, 5, 6)], id="two topics"
+        ),
+        pytest.param([("a", 0, 1), ("a", 0, 7)], [("a", 0, 1, 8)], id="compacted away between"),
+    ],
+)
+def test_batches_of_cuts_at_every_change_of_partition(messages, expected) -> None:
+    """A batch is of one partition, in ascending offsets, and no record is left out."""
+    batches = batches_of([message(*place) for place in messages], one_topic=False)
+    assert [(b.topic, b.partition, b.first_offset, b.next_offset) for b in batches] == expected
+    if len({topic for topic, _, _ in messages}) == 1:
+        same = batches_of([message(*place) for place in messages], one_topic=True)
+        assert [b.first_offset for b in same] == [b.first_offset for b in batches]
