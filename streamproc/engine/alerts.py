@@ -1,0 +1,349 @@
+"""A match -> the alert document that Elastic Security would have written, as an output record.
+
+The document is the source event as it came plus ``kibana.alert.*``, all of it as flat dotted
+keys at the top level. ECS ``rule.*``, ``threat.*`` and ``event.severity`` say the same once
+more, because Kibana removes ``kibana.*`` from documents that it did not write itself.
+
+Law of the file: no path stands in the document twice, dotted and nested; a redelivered event
+gives an alert of the same id.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from streamproc import __version__
+from streamproc.engine.alert_json import fit_alert
+from streamproc.engine.identity import alert_id, event_identity, first, raw_coordinates
+from streamproc.engine.reason import reason_text
+from streamproc.engine.source_fields import copy_source, fields_below, raw_values, take_out
+from streamproc.eql.event import Event
+from streamproc.model import Headers, Output, Record
+from streamproc.ruleset.datemath import iso_utc, time_ms
+from streamproc.ruleset.indices import index_name
+from streamproc.ruleset.rule import Rule
+
+SEVERITY_SCORES = {"low": 21, "medium": 47, "high": 73, "critical": 99}
+"""Elastic's own scores: a promotion rule maps ``event.severity`` back by them."""
+
+# Any fixed value will do; this one names the copies of rules that this product runs.
+_RULE_NAMESPACE = uuid.UUID("7f7d2c07-3a58-5c0f-9d0e-6b1f5a0c9a11")
+
+# What of the source gives way to fields of the alert; kept below ``streamproc.original``.
+_DISPLACED = ("rule", "threat.framework", "threat.tactic", "threat.technique")
+
+# An alert on a sequence alert has some ten; the rest would be somebody's attempt to bloat it.
+_ANCESTORS_MAX = 100
+_ANCESTOR_KEYS = ("id", "type", "index", "depth", "rule")
+
+# A host id is a UUID or a name. Longer ones are cut in the header, not in the document.
+_HEADER_BYTES_MAX = 512
+
+
+class Match(NamedTuple):
+    """One event that one rule matched.
+
+    Attributes:
+        rule: The rule.
+        event: The decoded event; it is not changed.
+        record: The record that it came in.
+        detected_at_ms: Now, milliseconds since the epoch: the alert's own time.
+    """
+
+    rule: Rule
+    event: Event
+    record: Record
+    detected_at_ms: int
+
+
+class Alert(NamedTuple):
+    """An alert ready to be produced, and its id, which its context requests carry."""
+
+    alert_id: str
+    output: Output
+
+
+class AlertWriter:
+    """Writes the alerts of one rule set; what does not hang on the event is prepared once."""
+
+    def __init__(
+        self,
+        ruleset_digest: str,
+        *,
+        bytes_max: int | None = None,
+        space_ids: Iterable[str] = ("default",),
+    ) -> None:
+        """Make a writer.
+
+        Args:
+            ruleset_digest: Said in every alert, so that it can be traced to the exact rules.
+            bytes_max: Longest value that may be produced; longer documents are cut, largest
+                source fields first. None: no limit.
+            space_ids: Kibana spaces that the alerts belong to.
+        """
+        self._digest = ruleset_digest
+        self._bytes_max = bytes_max
+        self._space_ids = list(space_ids)
+        self._rule_fields: dict[int, tuple[Rule, dict[str, Any]]] = {}
+
+    def write(self, match: Match) -> Alert | None:
+        """Write an alert, or None if the event is itself an alert of this rule or made from one.
+
+        A rule that sees its own alerts would never come to an end.
+        """
+        rule = match.rule
+        ancestors = parent_ancestors(match)
+        own = rule_uuid(rule)
+        if any(ancestor.get("rule") == own for ancestor in ancestors):
+            return None
+        identity = event_identity(match.event, match.record)
+        alert = alert_id(rule.rule_id, identity)
+        document = self._document(match, alert, ancestors)
+        value = fit_alert(document, self._bytes_max)
+        return Alert(alert, Output(alert.encode(), value, output_headers(rule, match.event)))
+
+    def _document(
+        self, match: Match, alert: str, ancestors: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        source, dropped = copy_source(match.event.document)
+        fields = _event_fields(match, source)
+        fields |= _ancestry_fields(match, ancestors)
+        fields |= self._static_fields(match.rule)
+        fields |= _own_fields(match, source, self._digest)
+        if dropped:
+            # Paths come from the event: bounded, or they would be a way to bloat an alert.
+            fields["streamproc.dropped_fields"] = [path[:256] for path in dropped[:100]]
+        fields |= {
+            "kibana.space_ids": self._space_ids,
+            "kibana.alert.uuid": alert,
+            "kibana.alert.instance.id": alert,
+            "kibana.alert.reason": reason_text(match.rule, match.event),
+        }
+        for path in ("@timestamp", "event.kind", "event.severity", "event.risk_score", *_DISPLACED):
+            take_out(source, path)
+        for path in [path for path in fields if path.startswith("streamproc.")]:
+            take_out(source, path)
+        return {"@timestamp": iso_utc(match.detected_at_ms), **source, **fields}
+
+    def _static_fields(self, rule: Rule) -> dict[str, Any]:
+        # By identity: two rule sets live side by side for a moment while rules are reloaded.
+        known = self._rule_fields.get(id(rule))
+        if known is None:
+            known = self._rule_fields[id(rule)] = (rule, rule_fields(rule))
+        return known[1]
+
+
+def event_time_ms(event: Event, record: Record) -> int:
+    """Return the event's ``@timestamp``; the record's own time if it is missing or no time."""
+    stamp = first(event, "@timestamp")
+    at = None if stamp is None else time_ms(stamp)
+    return record.timestamp_ms if at is None else at
+
+
+def output_headers(rule: Rule, event: Event) -> Headers:
+    """Return the headers of an alert and of its context requests."""
+    host_id = first(event, "host.id")
+    named = b"" if host_id is None else str(host_id).encode("utf-8", "replace")
+    return [
+        ("host.id", named[:_HEADER_BYTES_MAX]),
+        ("rule.id", rule.rule_id.encode()),
+        ("severity", rule.severity.encode()),
+    ]
+
+
+def rule_uuid(rule: Rule) -> str:
+    """Return the id of this product's copy of a rule; the same for all its versions."""
+    return str(uuid.uuid5(_RULE_NAMESPACE, rule.rule_id))
+
+
+def rule_fields(rule: Rule) -> dict[str, Any]:
+    """Return the fields of an alert that hang on the rule alone."""
+    elastic: dict[str, Any] = {
+        "actions": [],
+        "author": list(rule.author),
+        "building_block_type": rule.building_block_type,
+        "category": "Event Correlation Rule",
+        "consumer": "siem",
+        "created_at": rule.created_at,
+        "created_by": "streamproc",
+        "description": rule.description,
+        "enabled": True,
+        "exceptions_list": list(rule.exceptions_list),
+        "execution.type": "scheduled",
+        "false_positives": list(rule.false_positives),
+        "from": rule.from_,
+        "immutable": True,
+        "indices": list(rule.indices),
+        "interval": rule.interval,
+        "license": rule.license,
+        "max_signals": rule.max_signals,
+        "name": rule.name,
+        "note": rule.note,
+        "parameters": rule.parameters,
+        "producer": "siem",
+        "references": list(rule.references),
+        "revision": 0,
+        "risk_score": rule.risk_score,
+        "risk_score_mapping": list(rule.risk_score_mapping),
+        "rule_id": rule.rule_id,
+        "rule_name_override": rule.rule_name_override,
+        "rule_type_id": "siem.eqlRule",
+        "severity": rule.severity,
+        "severity_mapping": list(rule.severity_mapping),
+        "tags": list(rule.tags),
+        "threat": list(rule.threat),
+        "timeline_id": rule.timeline_id,
+        "timeline_title": rule.timeline_title,
+        "timestamp_override": rule.timestamp_override,
+        "to": rule.to,
+        "type": "eql",
+        "updated_at": rule.updated_at,
+        "updated_by": "streamproc",
+        "uuid": rule_uuid(rule),
+        "version": rule.version,
+    }
+    fields = {
+        f"kibana.alert.rule.{key}": value for key, value in elastic.items() if value is not None
+    }
+    fields |= {
+        "kibana.alert.risk_score": rule.risk_score,
+        "kibana.alert.severity": rule.severity,
+        "kibana.alert.status": "active",
+        "kibana.alert.workflow_assignee_ids": [],
+        "kibana.alert.workflow_status": "open",
+        "kibana.alert.workflow_tags": [],
+        "event.kind": "signal",
+        "event.risk_score": rule.risk_score,
+        "event.severity": SEVERITY_SCORES[rule.severity],
+    }
+    if rule.building_block_type is not None:
+        fields["kibana.alert.building_block_type"] = rule.building_block_type
+    return fields | _ecs_rule_fields(rule) | _ecs_threat_fields(rule)
+
+
+def parent_ancestors(match: Match) -> list[dict[str, Any]]:
+    """Return where the alert comes from, eldest first; the event itself stands last.
+
+    An event that is an alert hands on its own ancestors.
+    """
+    event = match.event
+    parent_rule = first(event, "kibana.alert.rule.uuid")
+    depth = first(event, "kibana.alert.depth")
+    is_alert = parent_rule is not None or depth is not None
+    kept = _handed_on(event.document) if is_alert else []
+    coordinates = raw_coordinates(match.record)
+    own_id = first(event, "kibana.alert.uuid" if is_alert else "event.id")
+    ancestor: dict[str, Any] = {
+        "id": str(coordinates if own_id is None else own_id)[:1_024],
+        "type": "signal" if is_alert else "event",
+        "index": index_name(event) or f"kafka:{coordinates}",
+        "depth": _depth(depth, kept) if is_alert else 0,
+    }
+    if parent_rule is not None:
+        ancestor["rule"] = str(parent_rule)[:1_024]
+    return [*kept, ancestor]
+
+
+def _handed_on(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for value in raw_values(document, "kibana.alert.ancestors"):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                found.append({key: item[key] for key in _ANCESTOR_KEYS if _is_plain(item.get(key))})
+    return found[-_ANCESTORS_MAX:]
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and len(value) <= 1_024)
+
+
+def _depth(depth: Any, kept: list[dict[str, Any]]) -> int:
+    if isinstance(depth, int) and not isinstance(depth, bool) and depth > 0:
+        return depth
+    known = [item["depth"] for item in kept if isinstance(item.get("depth"), int)]
+    return max(known, default=0) + 1
+
+
+def _event_fields(match: Match, source: dict[str, Any]) -> dict[str, Any]:
+    """Return the event's time and its ``event.*`` and ``data_stream.*``, kept as originals."""
+    detected_at = iso_utc(match.detected_at_ms)
+    stamp = first(match.event, "@timestamp")
+    original_time = (
+        stamp
+        if isinstance(stamp, str) and time_ms(stamp) is not None
+        else iso_utc(event_time_ms(match.event, match.record))
+    )
+    fields = {
+        f"kibana.alert.original_{path}": value
+        for path, value in fields_below(source, "event", "data_stream").items()
+        if "." in path
+    }
+    return fields | {
+        "kibana.alert.original_time": original_time,
+        "kibana.alert.start": detected_at,
+        "kibana.alert.last_detected": detected_at,
+        "kibana.alert.intended_timestamp": detected_at,
+        "kibana.alert.rule.execution.timestamp": detected_at,
+    }
+
+
+def _ancestry_fields(match: Match, ancestors: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "kibana.alert.ancestors": ancestors,
+        "kibana.alert.depth": ancestors[-1]["depth"] + 1,
+    }
+
+
+def _own_fields(match: Match, source: dict[str, Any], digest: str) -> dict[str, Any]:
+    coordinates = raw_coordinates(match.record)
+    fields = {
+        f"streamproc.original.{path}": value
+        for path, value in fields_below(source, *_DISPLACED).items()
+    }
+    return fields | {
+        "streamproc.version": __version__,
+        "streamproc.ruleset.digest": digest,
+        "streamproc.record.topic": coordinates.topic,
+        "streamproc.record.partition": coordinates.partition,
+        "streamproc.record.offset": coordinates.offset,
+    }
+
+
+def _ecs_rule_fields(rule: Rule) -> dict[str, Any]:
+    fields = {
+        "rule.id": rule.rule_id,
+        "rule.name": rule.name,
+        "rule.uuid": rule_uuid(rule),
+        "rule.version": str(rule.version),
+        "rule.description": rule.description,
+        "rule.author": list(rule.author),
+        "rule.license": rule.license,
+    }
+    return {path: value for path, value in fields.items() if value}
+
+
+def _ecs_threat_fields(rule: Rule) -> dict[str, Any]:
+    tactics = [entry["tactic"] for entry in rule.threat if isinstance(entry.get("tactic"), dict)]
+    techniques = [item for entry in rule.threat for item in _tables(entry, "technique")]
+    subtechniques = [item for entry in techniques for item in _tables(entry, "subtechnique")]
+    fields: dict[str, Any] = {}
+    for path, entries in (
+        ("threat.tactic", tactics),
+        ("threat.technique", techniques),
+        ("threat.technique.subtechnique", subtechniques),
+    ):
+        for key in ("id", "name", "reference"):
+            values = [entry[key] for entry in entries if isinstance(entry.get(key), str)]
+            if values:
+                fields[f"{path}.{key}"] = list(dict.fromkeys(values))
+    frameworks = [entry["framework"] for entry in rule.threat if "framework" in entry]
+    if frameworks:
+        fields["threat.framework"] = frameworks[0]
+    return fields
+
+
+def _tables(entry: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    value = entry.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

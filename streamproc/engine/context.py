@@ -1,0 +1,347 @@
+"""An alert -> context requests: the queries of its rule's guide, filled in and ready to be run.
+
+Time is anchored on the event, not on the moment when somebody clicks: ``now-1h`` is an hour
+before the event. ``now`` as an end is the event's time plus a look-ahead, because what a process
+does happens after its start.
+
+Law of the file: a placeholder that cannot be filled takes its group of conditions with it, and a
+request without a group left has no query at all. An empty match, which would fetch everything, is
+never written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from streamproc.engine.alert_json import to_json
+from streamproc.engine.context_query import (
+    Condition,
+    UnreadableValueError,
+    read_condition,
+    to_dsl,
+    to_kql,
+)
+from streamproc.engine.identity import first
+from streamproc.eql.event import Event, Value
+from streamproc.model import Headers, Output
+from streamproc.ruleset.datemath import DateMathError, iso_utc, parse_date_math
+from streamproc.ruleset.investigate import Investigation, Provider
+from streamproc.ruleset.rule import Rule
+
+LOOK_AHEAD_MS = 15 * 60_000
+"""How far past the event ``now`` as an end reaches, unless set otherwise."""
+
+PID_WINDOW_MS = 5 * 60_000
+"""Either side of the event, when a process is known by its pid only: pids are used again."""
+
+# Lucene indexes no longer term, so no longer value can be found by one.
+VALUE_BYTES_MAX = 32_766
+
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+_ENTITY_ID = "process.entity_id"
+# What stands in for an entity id: the field that an entity field is replaced by.
+_PID_FIELDS = {_ENTITY_ID: "process.pid", "process.parent.entity_id": "process.parent.pid"}
+
+_SYSTEM_SID = "S-1-5-18"
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOptions:
+    """How context requests are made.
+
+    Attributes:
+        look_ahead_ms: How far past the event ``now`` as an end reaches.
+        has_defaults: Whether rules without queries of their own get DEFAULT_QUERIES.
+    """
+
+    look_ahead_ms: int = LOOK_AHEAD_MS
+    has_defaults: bool = True
+
+
+def build_context_requests(
+    rule: Rule,
+    alert_id: str,
+    event: Event,
+    event_time_ms: int,
+    headers: Headers,
+    options: ContextOptions | None = None,
+) -> list[Output]:
+    """Return one record per query of the rule, with the key ``<alert id>:<n>``, n from 0.
+
+    Args:
+        rule: The rule that matched.
+        alert_id: The alert's id.
+        event: The event that it matched.
+        event_time_ms: The anchor, milliseconds since the epoch.
+        headers: Headers of every record.
+        options: None: the defaults.
+    """
+    options = options or ContextOptions()
+    queries: Sequence[Investigation] = rule.investigate
+    if not queries and options.has_defaults:
+        queries = DEFAULT_QUERIES
+    shared = {
+        "alert_id": alert_id,
+        "rule": {"id": rule.rule_id, "name": rule.name, "version": rule.version},
+        "host": {"id": _shown(event, "host.id"), "name": _shown(event, "host.name")},
+    }
+    outputs = []
+    for position, investigation in enumerate(queries):
+        key = f"{alert_id}:{position}"
+        request = {"id": key, **shared, **resolve(investigation, event, event_time_ms, options)}
+        outputs.append(Output(key.encode(), to_json(request), list(headers)))
+    return outputs
+
+
+def resolve(
+    investigation: Investigation, event: Event, event_time_ms: int, options: ContextOptions
+) -> dict[str, Any]:
+    """Return the part of a request that says what to ask and when."""
+    filler = _Filler(event)
+    attempts = [filler.fill(group) for group in investigation.providers]
+    filled = [group for group in attempts if group is not None]
+    by_pid = [group for group in filled if group.is_by_pid]
+    start, end = _time_range(investigation, event_time_ms, options)
+    if by_pid and len(by_pid) == len(filled):
+        start, end = _pid_window(event_time_ms)
+    else:
+        for group in by_pid:
+            # The others keep the whole range; this one must not find a later process.
+            group.conditions.append(_pid_condition(event_time_ms))
+    groups = [group.conditions for group in filled]
+    if not filled:
+        status = "unresolvable"
+    else:
+        status = "partial" if filler.missing or len(filled) < len(attempts) else "resolved"
+    return {
+        "label": investigation.label,
+        "description": investigation.description,
+        "status": status,
+        "missing": list(filler.missing),
+        "from": start,
+        "to": end,
+        "relative_from": investigation.relative_from,
+        "relative_to": investigation.relative_to,
+        "providers": [group.providers for group in filled],
+        "query": to_dsl(groups) if groups else None,
+        "kql": to_kql(groups) if groups else None,
+    }
+
+
+class _Group(NamedTuple):
+    """A group of conditions that are all filled, with the providers as they are shown."""
+
+    conditions: list[Condition]
+    providers: list[dict[str, Any]]
+    is_by_pid: bool
+
+
+@dataclass(slots=True)
+class _Filler:
+    """Fills the placeholders of one request; ``missing`` keeps what it could not, in order."""
+
+    event: Event
+    missing: dict[str, None] = field(default_factory=dict)
+
+    def fill(self, group: Sequence[Provider]) -> _Group | None:
+        """Fill a group; None if it has to be left out."""
+        unfilled = [path for provider in group for path in self._unfilled(provider)]
+        self.missing.update(dict.fromkeys(unfilled))
+        is_by_pid = False
+        if unfilled:
+            replaced = self._by_pid(group) if set(unfilled) == {_ENTITY_ID} else None
+            if replaced is None:
+                return None
+            group, is_by_pid = replaced, True
+        conditions, providers = [], []
+        for provider in group:
+            try:
+                value = self._value_of(provider)
+                condition = read_condition(
+                    provider.field, provider.query_type, value, is_excluded=provider.is_excluded
+                )
+            except UnreadableValueError:
+                return None
+            conditions.append(condition)
+            providers.append(_shown_provider(provider, value))
+        return _Group(conditions, providers, is_by_pid)
+
+    def _unfilled(self, provider: Provider) -> list[str]:
+        paths = [path.strip() for path in _PLACEHOLDER.findall(provider.value)]
+        unfilled = [path for path in paths if self._value(path) is None]
+        # A template that nobody can read is as bad as one that cannot be filled.
+        return unfilled + ([provider.value] if "{{" in _PLACEHOLDER.sub("", provider.value) else [])
+
+    def _value(self, path: str) -> Value | None:
+        value = first(self.event, path)
+        if isinstance(value, str) and len(value.encode("utf-8", "replace")) > VALUE_BYTES_MAX:
+            return None
+        if path == "user.id" and value == _SYSTEM_SID and not _is_own_user(self.event):
+            return None
+        return value
+
+    def _value_of(self, provider: Provider) -> Any:
+        if provider.query_type not in ("phrases", "range"):
+            return self._filled(provider.value)
+        # Decoded first: a quote in the event's value must not end the text that it stands in.
+        try:
+            return self._filled_below(json.loads(provider.value))
+        except (ValueError, RecursionError) as error:
+            raise UnreadableValueError(f"{provider.query_type} needs JSON") from error
+
+    def _filled_below(self, node: Any) -> Any:
+        if isinstance(node, str):
+            return self._filled(node)
+        if isinstance(node, list):
+            return [self._filled_below(item) for item in node]
+        if isinstance(node, dict):
+            return {key: self._filled_below(item) for key, item in node.items()}
+        return node
+
+    def _filled(self, template: str) -> Value:
+        whole = _PLACEHOLDER.fullmatch(template.strip())
+        if whole:
+            value = self._value(whole[1].strip())
+            # Known to be there; the empty text is for the type checker alone.
+            return "" if value is None else value
+        return _PLACEHOLDER.sub(lambda found: str(self._value(found[1].strip())), template)
+
+    def _by_pid(self, group: Sequence[Provider]) -> list[Provider] | None:
+        """Return the group with pids for entity ids; None if the event has no pid or host."""
+        if self._value("process.pid") is None or self._value("host.id") is None:
+            return None
+        replaced = []
+        for provider in group:
+            if _ENTITY_ID not in provider.value:
+                replaced.append(provider)
+            elif provider.field in _PID_FIELDS and provider.query_type == "phrase":
+                pid_field = _PID_FIELDS[provider.field]
+                replaced.append(
+                    Provider(pid_field, value="{{process.pid}}", is_excluded=provider.is_excluded)
+                )
+            else:
+                return None
+        if not any(provider.field == "host.id" for provider in group):
+            # A pid says something on its own host only.
+            replaced.insert(0, Provider("host.id", value="{{host.id}}"))
+        return replaced
+
+
+def _is_own_user(event: Event) -> bool:
+    """Whether ``user.id`` belongs to ``user.name``.
+
+    On a Sysmon event it is the account that Sysmon itself runs as, whoever started the process:
+    asking for it would bring the alerts of every host.
+    """
+    name = first(event, "user.name")
+    if isinstance(name, str) and name.strip().casefold() == "system":
+        return True
+    marks = (
+        *event.values("event.module"),
+        *event.values("event.provider"),
+        *event.values("event.dataset"),
+        *event.values("data_stream.dataset"),
+        *event.values("winlog.channel"),
+        *event.values("winlog.provider_name"),
+    )
+    return not any("sysmon" in str(mark).casefold() for mark in marks)
+
+
+def _time_range(
+    investigation: Investigation, anchor_ms: int, options: ContextOptions
+) -> tuple[str | None, str | None]:
+    start = _bound(investigation.relative_from, anchor_ms, None)
+    end = _bound(investigation.relative_to, anchor_ms, options.look_ahead_ms)
+    return start, end
+
+
+def _bound(text: str | None, anchor_ms: int, look_ahead_ms: int | None) -> str | None:
+    """Resolve one bound; with a look-ahead it is an end. A bound that is no date math is open."""
+    if text is None:
+        return None
+    is_end = look_ahead_ms is not None
+    try:
+        bound = parse_date_math(text)
+        # Only ``now`` itself moves: ``now-1h`` as an end asks for what was before the event.
+        ahead = look_ahead_ms if look_ahead_ms is not None and bound.is_now else 0
+        return iso_utc(bound.resolve_ms(anchor_ms + ahead, is_end=is_end))
+    except (DateMathError, OverflowError):
+        return None
+
+
+def _pid_window(anchor_ms: int) -> tuple[str, str]:
+    return iso_utc(anchor_ms - PID_WINDOW_MS), iso_utc(anchor_ms + PID_WINDOW_MS)
+
+
+def _pid_condition(anchor_ms: int) -> Condition:
+    start, end = _pid_window(anchor_ms)
+    return Condition("@timestamp", "range", bounds=(("gte", start), ("lte", end)))
+
+
+def _shown_provider(provider: Provider, value: Any) -> dict[str, Any]:
+    # Always text: an index that holds requests needs one type for the field.
+    text = value if isinstance(value, str) else to_json(value).decode()
+    return {
+        "field": provider.field,
+        "queryType": provider.query_type,
+        "value": text,
+        "valueType": provider.value_type,
+        "excluded": provider.is_excluded,
+    }
+
+
+def _shown(event: Event, path: str) -> str | None:
+    value = first(event, path)
+    return None if value is None else str(value)[:VALUE_BYTES_MAX]
+
+
+def _phrases(**fields: str) -> tuple[Provider, ...]:
+    return tuple(Provider(name.replace("__", "."), value=value) for name, value in fields.items())
+
+
+_HOST = {"host__id": "{{host.id}}"}
+
+DEFAULT_QUERIES: tuple[Investigation, ...] = (
+    Investigation(
+        "Events of the same process and of its children",
+        "",
+        (
+            _phrases(**_HOST, process__entity_id="{{process.entity_id}}"),
+            _phrases(**_HOST, process__parent__entity_id="{{process.entity_id}}"),
+        ),
+        "now-1h",
+        "now",
+    ),
+    Investigation(
+        "Process events from the same parent",
+        "",
+        (
+            _phrases(
+                event__category="process",
+                **_HOST,
+                process__parent__entity_id="{{process.parent.entity_id}}",
+            ),
+        ),
+        "now-1h",
+        "now",
+    ),
+    Investigation(
+        "Alerts associated with the host",
+        "",
+        (_phrases(event__kind="signal", **_HOST),),
+        "now-48h/h",
+        "now",
+    ),
+    Investigation(
+        "Alerts associated with the user",
+        "",
+        (_phrases(event__kind="signal", user__id="{{user.id}}"),),
+        "now-48h/h",
+        "now",
+    ),
+)
+"""What every guide ends up asking, for rules that ask nothing themselves."""
