@@ -6,13 +6,12 @@ them. Colour, wrapping and moving bars are for terminals; a pipe gets plain, who
 
 from __future__ import annotations
 
-import io
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,7 +20,6 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
 
     from streamproc.ndjson import NdjsonFile
 
-# Wide enough for any row: a table that goes into a pipe is never wrapped or cut.
-_PIPE_WIDTH = 100_000
+_GAP = 2  # blanks between the columns of a table
+_ELASTIC_WIDTH_MIN = 12
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -65,42 +63,40 @@ class Column:
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns on standard output; elastic ones give way on a narrow terminal."""
-    console = Console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.title,
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if column.is_elastic else len(column.title),
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    """Print aligned columns on standard output; in a pipe they are as wide as they need.
+
+    On a terminal only elastic columns are cut: half an id is no id.
+    """
+    console = Console(highlight=False)
+    widths = [
+        max([len(column.title), *(cell_len(row[position]) for row in rows)])
+        for position, column in enumerate(columns)
+    ]
     if console.is_terminal:
-        _fix_widths(table, columns, rows)
-        console.print(table)
-    else:
-        print_plain(table)
+        _shrink(widths, columns, console.width)
+    titles = _row(columns, [column.title for column in columns], widths)
+    console.print(Text(titles, "bold"), soft_wrap=True)
+    for row in rows:
+        console.print(Text(_row(columns, row, widths)), soft_wrap=True)
 
 
-def _fix_widths(table: Table, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Let only elastic columns shrink: half an id is no id."""
-    for position, (column, shape) in enumerate(zip(table.columns, columns, strict=True)):
-        if not shape.is_elastic:
-            column.min_width = max(
-                len(shape.title), *(Text(row[position]).cell_len for row in rows)
-            )
+def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> None:
+    """Take from the widest elastic column, again and again, what the line is too long by."""
+    elastic = [position for position, column in enumerate(columns) if column.is_elastic]
+    while elastic and sum(widths) + _GAP * (len(widths) - 1) > width:
+        widest = max(elastic, key=widths.__getitem__)
+        if widths[widest] <= _ELASTIC_WIDTH_MIN:
+            return
+        widths[widest] -= 1
 
 
-def print_plain(renderable: Table) -> None:
-    """Print on standard output what rich would draw, whole and without trailing spaces."""
-    buffer = io.StringIO()
-    Console(file=buffer, width=_PIPE_WIDTH, color_system=None).print(renderable)
-    for line in buffer.getvalue().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
-    sys.stdout.flush()
+def _row(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> str:
+    shown = []
+    for column, cell, width in zip(columns, cells, widths, strict=True):
+        text = cell if cell_len(cell) <= width else f"{set_cell_size(cell, width - 1)}…"
+        blank = " " * (width - cell_len(text))
+        shown.append(blank + text if column.is_number else text + blank)
+    return (" " * _GAP).join(shown).rstrip()
 
 
 class ReadingBar:

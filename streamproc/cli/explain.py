@@ -13,7 +13,7 @@ from rich.text import Text
 
 from streamproc.cli.console import Column, print_table
 from streamproc.cli.query_parts import event_queries, fields_read, query_lines
-from streamproc.engine.context import DEFAULT_INVESTIGATIONS
+from streamproc.engine.context import DEFAULT_QUERIES
 from streamproc.engine.prefilter import Prefilter
 from streamproc.eql.literals import required_clauses
 from streamproc.eql.types import FieldType, field_type
@@ -83,7 +83,7 @@ def _compared_as(path: str) -> str:
 
 
 def _explain_requests(console: Console, rule: Rule) -> None:
-    investigations = rule.investigate or DEFAULT_INVESTIGATIONS
+    investigations = rule.investigate or DEFAULT_QUERIES
     whose = "" if rule.investigate else " (the default set: the rule has none of its own)"
     _heading(console, f"Context requests with each alert{whose}")
     for number, investigation in enumerate(investigations):

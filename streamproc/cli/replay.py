@@ -19,11 +19,12 @@ from typing import Any
 import click
 import orjson
 
-from streamproc.cli.console import ReadingBar, complain, count, say, size
+from streamproc.cli.console import ReadingBar, complain, count, counting_bar, say, size, warn
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput, dead_letter_line
 from streamproc.cli.rule_paths import load_for_running, rules_option
 from streamproc.engine.batch import RecordList
 from streamproc.engine.detector import Detections, Detector, DetectorOptions
+from streamproc.engine.program import Program
 from streamproc.errors import InputError
 from streamproc.model import Record
 from streamproc.ndjson import Line, NdjsonFile, open_files
@@ -31,6 +32,10 @@ from streamproc.ops.counters import Counters
 from streamproc.ruleset.ruleset import RuleSet
 
 EXIT_INCOMPLETE = 1
+
+# Files have no limit like that of a topic: outputs and dead letters are written whole.
+OPTIONS = DetectorOptions(output_bytes_max=sys.maxsize, dead_letter_bytes_max=sys.maxsize)
+
 OUTCOMES = ("matched", "unmatched", "filtered", "invalid", "failed")
 
 EPILOG = """\b
@@ -124,8 +129,7 @@ def replay(
     _refuse_clashes(files, (alerts_name, requests_name, letters_name, summary_name))
     ruleset = load_for_running(rules_paths)
     counters = Counters()
-    # Files have no limit like that of a topic: outputs and dead letters are written whole.
-    detector = Detector(ruleset, DetectorOptions(output_bytes_max=sys.maxsize), counters)
+    detector = Detector(compile_program(ruleset), OPTIONS, counters)
     with ExitStack() as stack:
         outputs = Outputs(
             stack.enter_context(NdjsonOutput(alerts_name)),
@@ -138,6 +142,16 @@ def replay(
             document = summarize(tally, files, counters, ruleset)
             summary.write([orjson.dumps(document, option=orjson.OPT_INDENT_2)])
     _close(tally, sources, counters, ruleset)
+
+
+def compile_program(ruleset: RuleSet) -> Program:
+    """Compile rules for running, with a progress bar; those that are not run are warned about."""
+    with counting_bar("Compiling rules") as progress:
+        program = Program(ruleset, progress=progress)
+    idle = len(ruleset.rules) - len(program.rules)
+    if idle:
+        warn(f"{count(idle, 'sequence rule')} loaded, but not run: only single-event rules are")
+    return program
 
 
 def run(detector: Detector, sources: Sequence[NdjsonFile], outputs: Outputs) -> Tally:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from streamproc.cli.console import Column, count, print_table
-from streamproc.cli.explain import explain_rule
 from streamproc.cli.rule_paths import load, rules_option
 from streamproc.cli.rule_search import find_rule
 from streamproc.errors import RuleError
@@ -84,6 +83,9 @@ def explain(rule: str, rules_paths: tuple[str, ...]) -> None:
     cannot end any event), the fields that are read, the indices it applies to, and the context
     requests that go out with each alert.
     """
+    # Here, so that ``rules check`` starts without the engine.
+    from streamproc.cli.explain import explain_rule
+
     explain_rule(find_rule(rule, rules_paths))
 
 

@@ -37,7 +37,7 @@ def test_every_command_teaches_by_example(name: str):
     command = cli.main.get_command(click.Context(cli.main), name)
     assert command.short_help == cli.COMMANDS[name].summary
     if name != "rules":
-        assert "Examples:\n  streamproc" in result.output
+        assert "  Examples:\n    streamproc" in result.output
 
 
 def test_help_imports_no_engine():

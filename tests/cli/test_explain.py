@@ -50,7 +50,7 @@ def test_rule_without_texts_says_why_it_is_always_a_candidate(tmp_path: Path):
 
 def test_fields_have_their_types_and_uses(tmp_path: Path):
     """Fields that compare as something else than JSON says are marked."""
-    query = 'network where source.ip == "10.0.0.1" and process.start > "now" or ?a.b == 1'
+    query = 'network where source.ip == "10.0.0.1" and process.start > "2026-01-01" or ?a.b == 1'
     result = explain(write_rule(tmp_path / "rule.toml", query))
 
     rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]

@@ -114,14 +114,14 @@ def test_many_rules_do_not_drown_a_fault_on_a_terminal(folder: Path, monkeypatch
     monkeypatch.setattr(Console, "is_terminal", property(lambda _: True))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm")
 
     lines = check(folder).stdout.splitlines()
 
     rows = [line for line in lines if "0000-4000-9000" in line]
     assert len(rows) == 500
     assert all(len(row) <= 80 and row.rstrip()[-12:].isdigit() for row in rows)
-    assert any(line.startswith(f"{folder}/wrong.toml:17:18") for line in lines[-6:])
+    assert any(f"{folder}/wrong.toml:17:18: " in line for line in lines[-6:])
 
 
 @pytest.mark.parametrize(
