@@ -17,24 +17,35 @@ Values: TypeAlias = tuple[Value, ...]
 # One entry per position in the path: the keys that may stand there in a document (one piece, or
 # several joined by dots) and the position after each.
 _Steps: TypeAlias = tuple[tuple[tuple[str, int], ...], ...]
+_SCALARS = (str, int, float)
+_ARRAYS = (list, tuple)
+_ONLY_TEXT = frozenset({str})
 
 
 class FieldPath:
-    """A field path taken apart once, when a query is compiled; use ``field_path`` to get one."""
+    """A field path taken apart once, when a query is compiled; use ``field_path`` to get one.
 
-    __slots__ = ("dotted", "pieces", "steps", "text")
+    Attributes:
+        text: The path as it is written.
+        hops: For each piece, the piece and the dotted keys that may stand in its place.
+        steps: For each position, every key that may stand there and the position after it.
+        texts_key, folded_key: Under which an event keeps the derived forms of the values.
+    """
+
+    __slots__ = ("folded_key", "hops", "steps", "text", "texts_key")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.pieces: tuple[str, ...] = tuple(text.split("."))
-        count = len(self.pieces)
+        self.texts_key = f"texts {text}"
+        self.folded_key = f"folded {text}"
+        pieces = text.split(".")
+        count = len(pieces)
         self.steps: _Steps = tuple(
-            tuple((".".join(self.pieces[at:end]), end) for end in range(at + 1, count + 1))
+            tuple((".".join(pieces[at:end]), end) for end in range(at + 1, count + 1))
             for at in range(count)
         )
-        # Below the root: the dotted keys that may stand beside the plain piece.
-        self.dotted: tuple[tuple[str, ...], ...] = tuple(
-            tuple(key for key, _ in step[1:]) if at else () for at, step in enumerate(self.steps)
+        self.hops: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
+            (step[0][0], tuple(key for key, _ in step[1:])) for step in self.steps
         )
 
 
@@ -47,60 +58,63 @@ def field_path(text: str) -> FieldPath:
 class Event:
     """A decoded event and what was already read from it. The document must not change meanwhile."""
 
-    __slots__ = ("_folded", "_has_dots", "_texts", "_values", "document")
+    __slots__ = ("_known", "document")
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        self._values: dict[str, Values] = {}
-        self._texts: dict[str, tuple[str, ...]] = {}
-        self._folded: dict[str, tuple[str, ...]] = {}
-        self._has_dots = "." in "".join(document)
+        # Values by path, texts and folded texts by the path's keys for them.
+        self._known: dict[str, tuple[Any, ...]] = {}
 
     def values(self, path: str) -> Values:
         """Every scalar of the field, in document order; () when it has no value."""
-        found = self._values.get(path)
+        found = self._known.get(path)
         return self.read(field_path(path)) if found is None else found
 
     def read(self, path: FieldPath) -> Values:
         """``values`` for a path that is already taken apart."""
-        found = self._values.get(path.text)
+        found = self._known.get(path.text)
         if found is None:
-            found = self._values[path.text] = self._find(path)
+            found = self._known[path.text] = _find(self.document, path)
         return found
 
     def texts(self, path: FieldPath) -> tuple[str, ...]:
         """The values as keyword text: 4688 is ``"4688"``, true is ``"true"``."""
-        found = self._texts.get(path.text)
+        found = self._known.get(path.texts_key)
         if found is None:
-            found = tuple([keyword_text(value) for value in self.read(path)])
-            self._texts[path.text] = found
+            found = self.read(path)
+            if not (len(found) == 1 and type(found[0]) is str):
+                found = tuple([keyword_text(value) for value in found])
+            self._known[path.texts_key] = found
         return found
 
     def folded(self, path: FieldPath) -> tuple[str, ...]:
         """The texts with ASCII letters made small."""
-        found = self._folded.get(path.text)
+        found = self._known.get(path.folded_key)
         if found is None:
             found = tuple([fold_ascii(text) for text in self.texts(path)])
-            self._folded[path.text] = found
+            self._known[path.folded_key] = found
         return found
 
-    def _find(self, path: FieldPath) -> Values:
-        """Walk the plain way down while the document is plain, else every way."""
-        if self._has_dots:
-            return _collect(self.document, 0, path)
-        node: Any = self.document
-        for at, piece in enumerate(path.pieces):
-            if type(node) is not dict:
+
+def _find(document: dict[str, Any], path: FieldPath) -> Values:
+    """Walk the plain way down; where a dotted key or an array stands on it, every way."""
+    node: Any = document
+    at = 0
+    for piece, dotted in path.hops:
+        if type(node) is not dict:
+            return _collect(node, at, path)
+        for key in dotted:
+            if key in node:
                 return _collect(node, at, path)
-            for key in path.dotted[at]:
-                if key in node:
-                    return _collect(node, at, path)
-            node = node.get(piece)
-            if node is None:
-                return ()
-        if type(node) is str:
-            return (node,)
-        return _collect(node, len(path.pieces), path)
+        node = node.get(piece)
+        if node is None:
+            return ()
+        at += 1
+    if type(node) is str:
+        return (node,)
+    if type(node) is list and _ONLY_TEXT.issuperset(map(type, node)):
+        return tuple(node)
+    return _collect(node, at, path)
 
 
 def _collect(root: Any, position: int, path: FieldPath) -> Values:
@@ -116,8 +130,8 @@ def _collect(root: Any, position: int, path: FieldPath) -> Values:
                 for key, after in reversed(steps[at]):
                     if key in node:
                         waiting.append((node[key], after))
-        elif isinstance(node, list | tuple):
+        elif isinstance(node, _ARRAYS):
             waiting.extend((item, at) for item in reversed(node))
-        elif at == end and isinstance(node, str | int | float):
+        elif at == end and isinstance(node, _SCALARS):
             found.append(node)
     return tuple(found)

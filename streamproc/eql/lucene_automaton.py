@@ -26,8 +26,9 @@ from streamproc.eql.lucene_syntax import (
 MAX_STATES = 10_000
 """States of one automaton: Elasticsearch's default for ``max_determinized_states``."""
 
-MAX_TERMS = 200_000
-"""Expressions made while building one automaton: bounds time where states are few but large."""
+MAX_EFFORT = 1_000_000
+"""Expressions made and parts of unions joined for one automaton: about two seconds. Bounds the
+time where states are few but large; ``~((a|b)*a(a|b){12})`` with 8,193 states needs a tenth."""
 
 # A term is a tuple, its first item the kind. Terms are kept in a normal form (sorted unions, no
 # nested unions, neutral parts dropped) so that the set of derivatives is finite and small.
@@ -72,6 +73,7 @@ class _Builder:
     """Makes terms in normal form, each equal one once, and their derivatives."""
 
     def __init__(self) -> None:
+        self._effort = 0
         self._known: dict[_Term, _Term] = {}
         self._order: dict[int, int] = {}
         self._derived: dict[tuple[int, int], _Term] = {}
@@ -127,11 +129,15 @@ class _Builder:
         )
         found = self._known.get(key)
         if found is None:
-            if len(self._known) >= MAX_TERMS:
-                raise ValueError("regular expression: too complex")
+            self._spend()
             found = self._known[key] = term
             self._order[id(term)] = len(self._order)
         return found
+
+    def _spend(self) -> None:
+        self._effort += 1
+        if self._effort > MAX_EFFORT:
+            raise ValueError("regular expression: too complex")
 
     def _concat_all(self, parts: Iterable[_Term]) -> _Term:
         result = self._empty
@@ -156,6 +162,7 @@ class _Builder:
         everything = self._all
         for part in parts:
             for term in part[1:] if part[0] == "union" else (part,):
+                self._spend()
                 if term is everything:
                     return self._all
                 if term[0] == "chars":

@@ -14,7 +14,7 @@ from typing import TypeAlias
 MAX_PATTERN_LENGTH = 1000
 """Characters; Elasticsearch's default for ``index.max_regex_length``."""
 
-MAX_DEPTH = 150
+MAX_DEPTH = 80
 """Nested groups and complements; far above any real pattern, below Python's own limit."""
 
 MAX_CODE_POINT = 0x10FFFF
