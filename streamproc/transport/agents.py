@@ -1,0 +1,38 @@
+"""The agent that detects: batches of events in, alerts, context requests and dead letters out.
+
+Law of the file: a batch is acknowledged after its outputs are queued, never before and never in
+part; an agent that raises ends the worker, and its batch is read again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from streamproc.engine.detector import Detector
+from streamproc.ops.counters import Counters
+from streamproc.transport.publisher import Publisher
+from streamproc.transport.watchdog import crash_worker
+
+
+def define_detect_agent(
+    app: Any, topic: Any, detector: Detector, publisher: Publisher, counters: Counters
+) -> Any:
+    """Define the agent ``detect`` on the events topic and return it."""
+
+    @app.agent(topic, name="detect", on_error=crash_worker)  # type: ignore[untyped-decorator]
+    async def detect(stream: Any) -> None:
+        async for batch in stream.noack():
+            now_ms = time.time_ns() // 1_000_000
+            await publisher.publish(detector.process(batch, now_ms))
+            _count_age(counters, batch, now_ms)
+            batch.ack()
+
+    return detect
+
+
+def _count_age(counters: Counters, batch: Any, now_ms: int) -> None:
+    """Count the batch at the age of its oldest record: never better than it was."""
+    oldest_ms = batch.oldest_timestamp_ms
+    if oldest_ms:
+        counters.event_age.observe(max(now_ms - oldest_ms, 0) / 1000, len(batch))
