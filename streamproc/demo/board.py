@@ -71,7 +71,6 @@ class Snapshot:
         duration_s: How long they shall flow.
         rate: Events a second that the worker took in over the last second.
         rates: Earlier rates, oldest first, for the throughput line.
-        expected_count: Alerts that the whole story must raise.
         near_misses: Look-alikes sent so far.
     """
 
@@ -84,7 +83,6 @@ class Snapshot:
     bytes_rate: float
     numbers: WorkerNumbers
     alerts: tuple[ShownAlert, ...]
-    expected_count: int
     near_misses: int
 
 
@@ -109,8 +107,10 @@ class Board:
         self.bytes_rate = 0.0
 
     def add_numbers(self, numbers: WorkerNumbers, now_s: float) -> None:
-        """Take the metrics page's latest numbers, read at ``now_s``."""
+        """Take the metrics page's numbers, read at ``now_s``; rates begin at the first event."""
         self.numbers = numbers
+        if not numbers.consumed:
+            return
         samples = self._samples
         samples.append((now_s, numbers.consumed, numbers.consumed_bytes))
         while len(samples) > 2 and now_s - samples[1][0] >= RATE_WINDOW_S:
@@ -147,7 +147,6 @@ class Board:
         hosts_count: int,
         elapsed_s: float,
         duration_s: float,
-        expected_count: int,
         near_misses: int,
     ) -> Snapshot:
         """The state as a value; the arguments are what the board cannot know."""
@@ -161,7 +160,6 @@ class Board:
             bytes_rate=self.bytes_rate,
             numbers=self.numbers,
             alerts=self.alerts(),
-            expected_count=expected_count,
             near_misses=near_misses,
         )
 

@@ -14,13 +14,18 @@ from streamproc.demo.traffic import Expected
 from streamproc.demo.view import STATUS_STYLES, format_share
 
 
+def count(number: int, noun: str) -> str:
+    """``1 alert``, ``2 alerts``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def progress_line(snapshot: Snapshot) -> str:
     """One line of numbers."""
     return (
         f"{snapshot.elapsed_s:5.1f} s  {snapshot.rate:7,.0f} events/s"
         f"  {snapshot.numbers.consumed:9,} events"
         f"  {format_share(snapshot.numbers.filtered_share)} ended by the prefilter"
-        f"  {len(snapshot.alerts)} alerts"
+        f"  {count(len(snapshot.alerts), 'alert')}"
     )
 
 
@@ -65,7 +70,7 @@ def summary_rows(
     for alert in snapshot.alerts:
         total.update(alert.context)
     rows.append(("context requests", format_statuses(dict(total))))
-    near = f"{snapshot.near_misses:,} sent, {len(verdict.unexpected)} alerts from them"
+    near = f"{snapshot.near_misses:,} sent, {count(len(verdict.unexpected), 'alert')} from them"
     rows.append(("near misses", near))
     latency_s = median_latency_s(snapshot.alerts)
     if latency_s is not None:

@@ -28,10 +28,9 @@ SEVERITY_STYLES = {
 STATUS_STYLES = {"resolved": "green", "partial": "yellow", "unresolvable": "red"}
 
 _BARS = "▁▂▃▄▅▆▇█"
-# Inside the borders: from here on rules have their full names, and from there on an alert and
-# its process share a line.
+_TITLES = ("time", "severity", "rule", "host", "context requests")
+# Columns inside the borders from which on rules have their full names.
 _FULL_NAME_WIDTH = 110
-_ONE_LINE_WIDTH = 166
 _TILE_SHARES = (3, 3, 5, 2)  # of the width; the third has the longest label
 _GAP = 2  # columns between columns
 _INDENT = 10  # of an alert's second line: under the severity
@@ -144,25 +143,21 @@ def _alerts_title(snapshot: Snapshot) -> Text:
     if not snapshot.alerts:
         return Text("alerts: none yet")
     requests = sum(sum(alert.context.values()) for alert in snapshot.alerts)
-    return Text(f"alerts: {len(snapshot.alerts)}, with {requests} context requests", style="bold")
+    return Text(f"alerts: {len(snapshot.alerts)}, context requests: {requests}", style="bold")
 
 
 def _draw_alerts(snapshot: Snapshot, width: int, height: int) -> RenderableType:
+    """Two lines an alert, the second one its process; the newest alerts if not all fit."""
     if not snapshot.alerts:
         return Text("The hosts are at work; nothing suspicious so far.", style="dim")
-    two_lines = width < _ONE_LINE_WIDTH
-    shown = snapshot.alerts[-max(1, height // (2 if two_lines else 1)) :]
+    shown = snapshot.alerts[-max(1, height // 2) :]
     rows = [_cells(alert, width) for alert in shown]
-    columns = _columns(rows, width, two_lines)
-    lines = [_draw_line([Text(title, style="dim") for title, _ in columns], columns)]
+    widths = _column_widths(rows, width)
+    lines = [_draw_line([Text(title, style="dim") for title in _TITLES], widths)]
     for alert, row in zip(shown, rows, strict=True):
         process = _draw_process(alert)
-        if two_lines:
-            lines.append(_draw_line(row, columns))
-            process.truncate(width - _INDENT, overflow="ellipsis")
-            lines.append(Text(" " * _INDENT) + process)
-        else:
-            lines.append(_draw_line([*row[:-1], process, row[-1]], columns))
+        process.truncate(width - _INDENT, overflow="ellipsis")
+        lines += [_draw_line(row, widths), Text(" " * _INDENT) + process]
     return Group(*lines)
 
 
@@ -177,24 +172,18 @@ def _cells(alert: ShownAlert, width: int) -> list[Text]:
     ]
 
 
-def _columns(rows: list[list[Text]], width: int, two_lines: bool) -> list[tuple[str, int]]:
-    """Titles and widths; the process (or, with two lines, the requests) gets what is left."""
-    titles = ["time", "severity", "rule", "host", "context requests"]
+def _column_widths(rows: list[list[Text]], width: int) -> list[int]:
+    """As wide as their contents; the last column gets what is left."""
     widths = [
         max(len(title), *(row[position].cell_len for row in rows))
-        for position, title in enumerate(titles)
+        for position, title in enumerate(_TITLES[:-1])
     ]
-    widths[3] = min(widths[3], _HOST_WIDTH_MAX)
-    if two_lines:
-        widths[4] = max(0, width - sum(widths[:4]) - 4 * _GAP)
-    else:
-        titles.insert(4, "process")
-        widths.insert(4, max(0, width - sum(widths) - 5 * _GAP))
-    return list(zip(titles, widths, strict=True))
+    widths[-1] = min(widths[-1], _HOST_WIDTH_MAX)
+    return [*widths, max(0, width - sum(widths) - len(widths) * _GAP)]
 
 
-def _draw_line(cells: list[Text], columns: list[tuple[str, int]]) -> Text:
-    for cell, (_, width) in zip(cells, columns, strict=True):
+def _draw_line(cells: list[Text], widths: list[int]) -> Text:
+    for cell, width in zip(cells, widths, strict=True):
         cell.truncate(width, overflow="ellipsis", pad=True)
     line = Text(" " * _GAP).join(cells)
     line.no_wrap = True

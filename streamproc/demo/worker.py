@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-_STOP_TIMEOUT_S = 10.0
+WORKER_COMMAND = (sys.executable, "-m", "streamproc", "worker")
+
+_STOP_TIMEOUT_S = 6.0
 _PREFIX = "STREAMPROC_"
 
 
@@ -26,7 +28,7 @@ class WorkerProcess:
         self,
         settings: Mapping[str, str],
         log_path: Path,
-        command: tuple[str, ...] = (sys.executable, "-m", "streamproc", "worker"),
+        command: tuple[str, ...] = WORKER_COMMAND,
     ) -> None:
         self._settings = settings
         self._log_path = log_path
