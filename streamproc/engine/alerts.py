@@ -41,6 +41,9 @@ _ANCESTOR_KEYS = ("id", "type", "index", "depth", "rule")
 # A host id is a UUID or a name. Longer ones are cut in the header, not in the document.
 _HEADER_BYTES_MAX = 512
 
+# Lengths, time and offset of a record in Kafka's format, rounded up.
+_FRAMING_BYTES = 100
+
 
 class Match(NamedTuple):
     """One event that one rule matched.
@@ -79,8 +82,8 @@ class AlertWriter:
 
         Args:
             ruleset_digest: Said in every alert, so that it can be traced to the exact rules.
-            bytes_max: Longest value that may be produced; longer documents are cut, largest
-                source fields first. None: no limit.
+            bytes_max: Longest record that may be produced, key and headers included; longer
+                documents are cut, largest source fields first. None: no limit.
             space_ids: Kibana spaces that the alerts belong to.
         """
         self._digest = ruleset_digest
@@ -101,8 +104,12 @@ class AlertWriter:
         identity = event_identity(match.event, match.record)
         alert = alert_id(rule.rule_id, identity)
         document = self._document(match, alert, ancestors)
-        value = fit_alert(document, self._bytes_max)
-        return Alert(alert, Output(alert.encode(), value, output_headers(rule, match.event)))
+        headers = output_headers(rule, match.event)
+        room = self._bytes_max
+        if room is not None:
+            room -= len(alert) + sum(len(name) + len(value) for name, value in headers)
+            room -= _FRAMING_BYTES
+        return Alert(alert, Output(alert.encode(), fit_alert(document, room), headers))
 
     def _document(
         self, match: Match, alert: str, ancestors: list[dict[str, Any]]

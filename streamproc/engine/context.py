@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streamproc.engine.alert_json import to_json
+from streamproc.engine.alerts import Match, event_time_ms, output_headers
 from streamproc.engine.context_query import (
     Condition,
     UnreadableValueError,
@@ -27,10 +28,9 @@ from streamproc.engine.context_query import (
 )
 from streamproc.engine.identity import first
 from streamproc.eql.event import Event, Value
-from streamproc.model import Headers, Output
+from streamproc.model import Output
 from streamproc.ruleset.datemath import DateMathError, iso_utc, parse_date_math
 from streamproc.ruleset.investigate import Investigation, Provider
-from streamproc.ruleset.rule import Rule
 
 LOOK_AHEAD_MS = 15 * 60_000
 """How far past the event ``now`` as an end reaches, unless set otherwise."""
@@ -49,69 +49,74 @@ _PID_FIELDS = {_ENTITY_ID: "process.pid", "process.parent.entity_id": "process.p
 _SYSTEM_SID = "S-1-5-18"
 
 
-@dataclass(frozen=True, slots=True)
-class ContextOptions:
-    """How context requests are made.
+class ContextRequest(NamedTuple):
+    """One request ready to be produced; ``status`` is resolved, partial or unresolvable."""
 
-    Attributes:
-        look_ahead_ms: How far past the event ``now`` as an end reaches.
-        has_defaults: Whether rules without queries of their own get DEFAULT_QUERIES.
-    """
-
-    look_ahead_ms: int = LOOK_AHEAD_MS
-    has_defaults: bool = True
+    status: str
+    output: Output
 
 
-def build_context_requests(
-    rule: Rule,
-    alert_id: str,
-    event: Event,
-    event_time_ms: int,
-    headers: Headers,
-    options: ContextOptions | None = None,
-) -> list[Output]:
-    """Return one record per query of the rule, with the key ``<alert id>:<n>``, n from 0.
+class ContextWriter:
+    """Writes the context requests of alerts."""
 
-    Args:
-        rule: The rule that matched.
-        alert_id: The alert's id.
-        event: The event that it matched.
-        event_time_ms: The anchor, milliseconds since the epoch.
-        headers: Headers of every record.
-        options: None: the defaults.
-    """
-    options = options or ContextOptions()
-    queries: Sequence[Investigation] = rule.investigate
-    if not queries and options.has_defaults:
-        queries = DEFAULT_QUERIES
-    shared = {
-        "alert_id": alert_id,
-        "rule": {"id": rule.rule_id, "name": rule.name, "version": rule.version},
-        "host": {"id": _shown(event, "host.id"), "name": _shown(event, "host.name")},
-    }
-    outputs = []
-    for position, investigation in enumerate(queries):
-        key = f"{alert_id}:{position}"
-        request = {"id": key, **shared, **resolve(investigation, event, event_time_ms, options)}
-        outputs.append(Output(key.encode(), to_json(request), list(headers)))
-    return outputs
+    def __init__(
+        self, *, look_ahead_s: float = LOOK_AHEAD_MS / 1_000, use_defaults: bool = True
+    ) -> None:
+        """Make a writer.
+
+        Args:
+            look_ahead_s: How far past the event ``now`` as an end reaches, seconds.
+            use_defaults: Whether rules without queries of their own get DEFAULT_QUERIES.
+        """
+        self._look_ahead_ms = int(look_ahead_s * 1_000)
+        self._use_defaults = use_defaults
+
+    def write(self, match: Match, alert_id: str) -> list[ContextRequest]:
+        """Return one request per query of the rule, with the key ``<alert id>:<n>``, n from 0."""
+        rule, event = match.rule, match.event
+        queries: Sequence[Investigation] = rule.investigate
+        if not queries and self._use_defaults:
+            queries = DEFAULT_QUERIES
+        headers = output_headers(rule, event)
+        shared = {
+            "alert_id": alert_id,
+            "rule": {"id": rule.rule_id, "name": rule.name, "version": rule.version},
+            "host": {"id": _shown(event, "host.id"), "name": _shown(event, "host.name")},
+        }
+        anchor_ms = event_time_ms(event, match.record)
+        requests = []
+        for position, query in enumerate(queries):
+            key = f"{alert_id}:{position}"
+            answer = resolve(query, event, anchor_ms, self._look_ahead_ms)
+            value = to_json({"id": key, **shared, **answer})
+            output = Output(key.encode(), value, list(headers))
+            requests.append(ContextRequest(answer["status"], output))
+        return requests
 
 
 def resolve(
-    investigation: Investigation, event: Event, event_time_ms: int, options: ContextOptions
+    investigation: Investigation, event: Event, anchor_ms: int, look_ahead_ms: int = LOOK_AHEAD_MS
 ) -> dict[str, Any]:
-    """Return the part of a request that says what to ask and when."""
+    """Return the part of a request that says what to ask and when.
+
+    Args:
+        investigation: The query.
+        event: The event that the rule matched.
+        anchor_ms: The event's time, milliseconds since the epoch.
+        look_ahead_ms: How far past it ``now`` as an end reaches.
+    """
     filler = _Filler(event)
     attempts = [filler.fill(group) for group in investigation.providers]
     filled = [group for group in attempts if group is not None]
     by_pid = [group for group in filled if group.is_by_pid]
-    start, end = _time_range(investigation, event_time_ms, options)
+    start = _bound(investigation.relative_from, anchor_ms, None)
+    end = _bound(investigation.relative_to, anchor_ms, look_ahead_ms)
     if by_pid and len(by_pid) == len(filled):
-        start, end = _pid_window(event_time_ms)
+        start, end = _pid_window(anchor_ms)
     else:
         for group in by_pid:
             # The others keep the whole range; this one must not find a later process.
-            group.conditions.append(_pid_condition(event_time_ms))
+            group.conditions.append(_pid_condition(anchor_ms))
     groups = [group.conditions for group in filled]
     if not filled:
         status = "unresolvable"
@@ -249,14 +254,6 @@ def _is_own_user(event: Event) -> bool:
         *event.values("winlog.provider_name"),
     )
     return not any("sysmon" in str(mark).casefold() for mark in marks)
-
-
-def _time_range(
-    investigation: Investigation, anchor_ms: int, options: ContextOptions
-) -> tuple[str | None, str | None]:
-    start = _bound(investigation.relative_from, anchor_ms, None)
-    end = _bound(investigation.relative_to, anchor_ms, options.look_ahead_ms)
-    return start, end
 
 
 def _bound(text: str | None, anchor_ms: int, look_ahead_ms: int | None) -> str | None:

@@ -46,8 +46,8 @@ def read_condition(field: str, query_type: str, value: Any, *, is_excluded: bool
     """Make a condition of a provider whose placeholders are filled.
 
     Raises:
-        UnreadableValueError: The value is no list of scalars for ``phrases``, no object for ``range``, no
-            truth value for ``boolean``, or blank for ``phrase``.
+        UnreadableValueError: The value is no list of scalars for ``phrases``, no object for
+            ``range``, no truth value for ``boolean``, or blank for ``phrase``.
     """
     if query_type == "exists":
         return Condition(field, query_type, is_excluded=is_excluded)

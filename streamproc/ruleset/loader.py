@@ -10,10 +10,10 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from streamproc.eql import nodes
-from streamproc.eql.compiler import CompileOptions
+from streamproc.eql.compiler import CompileOptions, Leaf
 from streamproc.errors import RuleError
 from streamproc.ruleset.datemath import DateMathError, parse_date_math
 from streamproc.ruleset.investigate import Investigation, read_investigations, render_note
@@ -30,7 +30,7 @@ from streamproc.ruleset.rule import (
 from streamproc.ruleset.ruleset import RuleSet, Skipped, build_ruleset
 from streamproc.ruleset.sources import RuleFile, find_rule_files
 from streamproc.ruleset.table import RuleTable
-from streamproc.ruleset.validate import QueryFault, check_query, sequence_warning
+from streamproc.ruleset.validate import CheckedQuery, QueryFault, check_query, sequence_warning
 
 VERSION_MAX = 2**31 - 1
 MAX_SIGNALS_MAX = 1_000_000
@@ -48,7 +48,11 @@ _NOT_APPLIED = (
 )
 _DATE = re.compile(r"(\d{4})[/-](\d{2})[/-](\d{2})$")
 
-Progress = Callable[[int, int], None]
+# Stands in for a query that could not be read until its rule is given up.
+_NOTHING = nodes.Query(nodes.EventQuery(None, nodes.Literal(value=False)))
+
+Progress: TypeAlias = Callable[[int, int], None]
+Leaves: TypeAlias = dict[Any, Leaf]
 
 
 def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleSet:
@@ -66,8 +70,9 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
     skipped: list[Skipped] = []
     warnings: list[str] = []
     files = find_rule_files(paths, errors, skipped)
+    leaves: Leaves = {}
     for done, file in enumerate(files, 1):
-        outcome = _load_file(file, warnings)
+        outcome = _load_file(file, warnings, leaves)
         if isinstance(outcome, Rule):
             rules.append(outcome)
         elif isinstance(outcome, Skipped):
@@ -82,7 +87,11 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
 
 
 def read_rule(
-    path: str, text: str, versions: Mapping[str, int], warnings: list[str]
+    path: str,
+    text: str,
+    versions: Mapping[str, int],
+    warnings: list[str],
+    leaves: Leaves | None = None,
 ) -> Rule | Skipped | list[RuleError]:
     """Read one rule from the text of its file.
 
@@ -91,6 +100,7 @@ def read_rule(
         text: TOML.
         versions: Rule id to version, where a lock file says so.
         warnings: Sentences about the rule are added here.
+        leaves: Shared by rules that are compiled together: equal conditions become one.
     """
     try:
         document = tomllib.loads(text)
@@ -104,7 +114,7 @@ def read_rule(
         skip_reason = _skip_reason(table, path)
         if skip_reason:
             return Skipped(path, skip_reason)
-    rule = None if table.errors else _build_rule(table, versions, warnings)
+    rule = None if table.errors else _build_rule(table, versions, warnings, leaves)
     return rule if rule and not table.errors else table.errors
 
 
@@ -119,13 +129,15 @@ def rule_from_query(
     keys = {"name": rule_id, "description": rule_id} | keys
     keys |= {"rule_id": rule_id, "severity": severity, "risk_score": risk_score, "query": query}
     table = RuleTable("<memory>", "", {"rule": keys})
-    rule = _build_rule(table, {}, [])
+    rule = _build_rule(table, {}, [], None)
     if rule is None or table.errors:
         raise table.errors[0]
     return rule
 
 
-def _load_file(file: RuleFile, warnings: list[str]) -> Rule | Skipped | list[RuleError]:
+def _load_file(
+    file: RuleFile, warnings: list[str], leaves: Leaves
+) -> Rule | Skipped | list[RuleError]:
     path = str(file.path)
     try:
         content = file.path.read_bytes()
@@ -136,7 +148,7 @@ def _load_file(file: RuleFile, warnings: list[str]) -> Rule | Skipped | list[Rul
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         return [RuleError(path, f"not UTF-8: {error.reason}", line, column)]
-    return read_rule(path, text, file.versions, warnings)
+    return read_rule(path, text, file.versions, warnings, leaves)
 
 
 def _skip_reason(table: RuleTable, path: str) -> str | None:
@@ -154,7 +166,9 @@ def _skip_reason(table: RuleTable, path: str) -> str | None:
     return None
 
 
-def _build_rule(table: RuleTable, versions: Mapping[str, int], warnings: list[str]) -> Rule | None:
+def _build_rule(
+    table: RuleTable, versions: Mapping[str, int], warnings: list[str], leaves: Leaves | None
+) -> Rule | None:
     """Build the rule; faults go to ``table.errors``. None if the query cannot run."""
     if "type" not in table.rule and table.text:
         table.fault("rule.type is missing", "rule", "type")
@@ -166,61 +180,74 @@ def _build_rule(table: RuleTable, versions: Mapping[str, int], warnings: list[st
     investigate, faults = read_investigations(table.transform, note)
     event_category_field = table.optional_text("event_category_override")
     query_text = table.text_of("query", is_required=True)
-    query = _check(table, query_text, event_category_field or DEFAULT_EVENT_CATEGORY_FIELD)
-    normal = _one_line(table.rule)
+    checked = _check(
+        table,
+        query_text,
+        CompileOptions(
+            event_category_field=event_category_field or DEFAULT_EVENT_CATEGORY_FIELD,
+            leaf_cache=leaves,
+        ),
+    )
     version = versions.get(rule_id, version)
-    fields = table.rule.get("investigation_fields", {})
     rule = Rule(
         rule_id=rule_id,
         name=_joined(table.text_of("name", is_required=True)),
         version=version,
         path=table.path,
         query_text=query_text,
-        query=query or nodes.Query(nodes.EventQuery(None, nodes.Literal(value=False))),
+        query=checked.query if checked else _NOTHING,
         severity=table.choice("severity", SEVERITIES),
         risk_score=table.number("risk_score", 0, 100, None),
-        description=_joined(table.text_of("description")),
-        tags=table.texts("tags"),
-        author=table.texts("author"),
-        license=table.text_of("license"),
-        references=table.texts("references"),
-        false_positives=tuple(_joined(text) for text in table.texts("false_positives")),
-        threat=tuple({"technique": [], **entry} for entry in _one_line(table.tables("threat"))),
-        note=note,
-        setup=table.text_of("setup"),
-        from_=table.optional_text("from") or DEFAULT_FROM,
-        to=table.optional_text("to") or "now",
-        interval=table.optional_text("interval") or DEFAULT_INTERVAL,
-        max_signals=table.number("max_signals", 1, MAX_SIGNALS_MAX, DEFAULT_MAX_SIGNALS),
-        indices=table.texts("index"),
-        building_block_type=table.optional_text("building_block_type"),
-        timestamp_override=table.optional_text("timestamp_override"),
         event_category_field=event_category_field or DEFAULT_EVENT_CATEGORY_FIELD,
-        timestamp_field=table.optional_text("timestamp_field") or DEFAULT_TIMESTAMP_FIELD,
-        tiebreaker_field=table.optional_text("tiebreaker_field"),
+        note=note,
         investigate=investigate,
-        investigation_fields=_field_names(fields),
-        severity_mapping=table.tables("severity_mapping"),
-        risk_score_mapping=table.tables("risk_score_mapping"),
-        rule_name_override=table.optional_text("rule_name_override"),
-        timeline_id=table.optional_text("timeline_id"),
-        timeline_title=table.optional_text("timeline_title"),
-        exceptions_list=table.tables("exceptions_list"),
         created_at=_date(table.metadata.get("creation_date")),
         updated_at=_date(table.metadata.get("updated_date")),
         min_stack_version=_text_or_none(table.metadata.get("min_stack_version")),
-        parameters=_parameters(normal, version),
+        parameters=_parameters(_one_line(table.rule), version),
+        matchers=checked.matchers if checked else (),
+        **_optional_keys(table),
     )
-    if query is None or table.errors:
+    if checked is None or table.errors:
         return None
     warnings += [f"{table.path}: {text}" for text in [*faults, *_odd(rule, table.rule)]]
     return rule
 
 
-def _check(table: RuleTable, text: str, event_category_field: str) -> nodes.Query | None:
+def _optional_keys(table: RuleTable) -> dict[str, Any]:
+    """Read the keys that are passed on as they stand, or nearly; each has a default."""
+    return {
+        "description": _joined(table.text_of("description")),
+        "tags": table.texts("tags"),
+        "author": table.texts("author"),
+        "license": table.text_of("license"),
+        "references": table.texts("references"),
+        "false_positives": tuple(_joined(text) for text in table.texts("false_positives")),
+        "threat": tuple({"technique": [], **entry} for entry in _one_line(table.tables("threat"))),
+        "setup": table.text_of("setup"),
+        "from_": table.optional_text("from") or DEFAULT_FROM,
+        "to": table.optional_text("to") or "now",
+        "interval": table.optional_text("interval") or DEFAULT_INTERVAL,
+        "max_signals": table.number("max_signals", 1, MAX_SIGNALS_MAX, DEFAULT_MAX_SIGNALS),
+        "indices": table.texts("index"),
+        "building_block_type": table.optional_text("building_block_type"),
+        "timestamp_override": table.optional_text("timestamp_override"),
+        "timestamp_field": table.optional_text("timestamp_field") or DEFAULT_TIMESTAMP_FIELD,
+        "tiebreaker_field": table.optional_text("tiebreaker_field"),
+        "investigation_fields": _field_names(table.rule.get("investigation_fields", {})),
+        "severity_mapping": table.tables("severity_mapping"),
+        "risk_score_mapping": table.tables("risk_score_mapping"),
+        "rule_name_override": table.optional_text("rule_name_override"),
+        "timeline_id": table.optional_text("timeline_id"),
+        "timeline_title": table.optional_text("timeline_title"),
+        "exceptions_list": table.tables("exceptions_list"),
+    }
+
+
+def _check(table: RuleTable, text: str, options: CompileOptions) -> CheckedQuery | None:
     if not text:
         return None
-    checked = check_query(text, CompileOptions(event_category_field=event_category_field))
+    checked = check_query(text, options)
     if isinstance(checked, QueryFault):
         place = Place(0, 0)
         if table.text:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamproc.eql import nodes
+from streamproc.eql.compiler import Matcher
 from streamproc.ruleset.investigate import Investigation
 
 SEVERITIES = ("low", "medium", "high", "critical")
@@ -48,7 +49,9 @@ class Rule:
         severity_mapping: As in the file; not applied.
         created_at: Date of the rule's creation, ISO 8601 in UTC; None if the file has none.
         min_stack_version: Oldest Elastic release that the rule is written for; passed on only.
-        parameters: The whole rule in the form of Elastic's API, ready for JSON.
+        parameters: The whole rule in the form of Elastic's API, without the note, ready for JSON.
+        matchers: The compiled event queries: one, or those of a sequence's steps and then of its
+            ``until``. Kept from loading, which compiles every query to find its faults.
     """
 
     rule_id: str
@@ -90,6 +93,7 @@ class Rule:
     updated_at: str | None = None
     min_stack_version: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    matchers: tuple[Matcher, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def is_sequence(self) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a query can run on a stream: parsed, compiled on trial, and refused by name if not.
+"""Whether a query can run on a stream: parsed, compiled, and refused by name if not.
 
 Law of the file: a fault always carries an offset into the query text, so that the loader can
 point at the line of the rule file.
@@ -7,10 +7,11 @@ point at the line of the rule file.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from streamproc.eql import nodes
-from streamproc.eql.compiler import CompileOptions, compile_event_query
+from streamproc.eql.compiler import CompileOptions, Matcher, compile_event_query
 from streamproc.eql.errors import EqlSyntaxError
 from streamproc.eql.parser import parse_query
 
@@ -34,21 +35,28 @@ class QueryFault(NamedTuple):
     offset: int
 
 
-def check_query(text: str, options: CompileOptions) -> nodes.Query | QueryFault:
-    """Parse a query and try it out; return its tree, or what keeps it from running."""
+class CheckedQuery(NamedTuple):
+    """A query that can run: its tree, and the matcher of each of its event queries, in order."""
+
+    query: nodes.Query
+    matchers: tuple[Matcher, ...]
+
+
+def check_query(text: str, options: CompileOptions) -> CheckedQuery | QueryFault:
+    """Parse a query and compile it; return both results, or what keeps it from running."""
     try:
         query = parse_query(text)
         if isinstance(query.body, nodes.Sample):
             return QueryFault("`sample` is not run on a stream", query.body.span.start)
         for pipe in query.pipes:
             return QueryFault(f"`| {pipe.name}` is not run on a stream", pipe.span.start)
-        for step in event_queries(query.body):
-            compile_event_query(step, options)
+        options = replace(options, query_text=text)
+        steps = event_queries(query.body)
+        return CheckedQuery(query, tuple(compile_event_query(step, options) for step in steps))
     except EqlSyntaxError as error:
         return QueryFault(error.message, error.span.start)
     except ValueError as error:
         return QueryFault(str(error), 0)
-    return query
 
 
 def event_queries(body: nodes.Body) -> Iterable[nodes.EventQuery]:
