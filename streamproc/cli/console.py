@@ -6,12 +6,14 @@ them. Colour, wrapping and moving bars are for terminals; a pipe gets plain, who
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Self
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -65,7 +67,7 @@ class Column:
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns on standard output; in a pipe they are as wide as they need.
 
-    On a terminal only elastic columns are cut: half an id is no id.
+    On a terminal too narrow for them, elastic columns are folded and nothing is cut.
     """
     console = Console(highlight=False)
     widths = [
@@ -74,10 +76,11 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
     ]
     if console.is_terminal:
         _shrink(widths, columns, console.width)
-    titles = _row(columns, [column.title for column in columns], widths)
-    console.print(Text(titles, "bold"), soft_wrap=True)
+    for line in _lines(columns, [column.title for column in columns], widths):
+        console.print(Text(line, "bold"), soft_wrap=True)
     for row in rows:
-        console.print(Text(_row(columns, row, widths)), soft_wrap=True)
+        for line in _lines(columns, row, widths):
+            console.print(Text(line), soft_wrap=True)
 
 
 def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> None:
@@ -90,13 +93,25 @@ def _shrink(widths: list[int], columns: Sequence[Column], width: int) -> None:
         widths[widest] -= 1
 
 
-def _row(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> str:
-    shown = []
-    for column, cell, width in zip(columns, cells, widths, strict=True):
-        text = cell if cell_len(cell) <= width else f"{set_cell_size(cell, width - 1)}…"
-        blank = " " * (width - cell_len(text))
-        shown.append(blank + text if column.is_number else text + blank)
-    return (" " * _GAP).join(shown).rstrip()
+def _lines(columns: Sequence[Column], cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Lay one row out: one line, or as many as its longest folded cell needs."""
+    folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*folded, fillvalue=""):
+        shown = []
+        for column, part, width in zip(columns, parts, widths, strict=True):
+            blank = " " * (width - cell_len(part))
+            shown.append(blank + part if column.is_number else part + blank)
+        lines.append((" " * _GAP).join(shown).rstrip())
+    return lines
+
+
+def _fold(cell: str, width: int) -> list[str]:
+    if cell_len(cell) <= width:
+        return [cell]
+    # Rich folds between words, and counts the width of glyphs.
+    folded = Text(cell).wrap(Console(file=io.StringIO()), width)
+    return [part.plain.rstrip() for part in folded]
 
 
 class ReadingBar:

@@ -73,19 +73,20 @@ def _print_fields(rule: Rule) -> None:
     uses[rule.timestamp_field] = "the event's time"
     if rule.tiebreaker_field:
         uses[rule.tiebreaker_field] = "order of events of one time"
-    rows = [(f"  {path}", _compared_as(path), use) for path, use in uses.items()]
-    print_table([Column("  Field"), Column("Compared as"), Column("Use", is_elastic=True)], rows)
+    rows = [(f"  {path}", _type_name(path), use) for path, use in uses.items()]
+    print_table([Column("  Field"), Column("Type"), Column("Use", is_elastic=True)], rows)
 
 
-def _compared_as(path: str) -> str:
+def _type_name(path: str) -> str:
     kind = field_type(path)
-    return "in JSON" if kind is FieldType.PLAIN else kind.value
+    return "" if kind is FieldType.PLAIN else kind.value
 
 
 def _explain_requests(console: Console, rule: Rule) -> None:
     investigations = rule.investigate or DEFAULT_QUERIES
     whose = "" if rule.investigate else " (the default set: the rule has none of its own)"
     _heading(console, f"Context requests with each alert{whose}")
+    _line(console, "(now is the event's time; as an end, look_ahead_s later)")
     for number, investigation in enumerate(investigations):
         _line(console, f"{number}  {investigation.label}")
         _line(console, _conditions(investigation), indent=2 * _INDENT + 1)

@@ -24,8 +24,8 @@ def test_query_lines_are_the_query(text: str):
 def test_fields_and_parts_of_a_query():
     """Join keys, function arguments and until are read too."""
     body = parse_query(
-        "sequence by a.a with maxspan=1m [process where length(b.b) > 1] by c.c ![any where d.d] by e.e"
-        " until [file where ?f.f == null] by g.g"
+        "sequence by a.a with maxspan=1m [process where length(b.b) > 1] by c.c"
+        " ![any where d.d] by e.e until [file where ?f.f == null] by g.g"
     ).body
 
     assert fields_read(body) == {"a.a", "b.b", "c.c", "d.d", "e.e", "f.f", "g.g"}
