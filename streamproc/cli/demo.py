@@ -45,7 +45,7 @@ def demo(seconds: float, rate: int, seed: int) -> None:
     web shell on one Exchange server and an exploit of another raise alerts; look-alikes raise
     none. Ends by itself: exit code 0 if every expected alert came, 1 if not.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    previous = signal.signal(signal.SIGTERM, _interrupt)
     screen = open_screen(Console())
     try:
         run_demo(DemoOptions(seconds, rate, seed), screen)
@@ -57,6 +57,8 @@ def demo(seconds: float, rate: int, seed: int) -> None:
     except KeyboardInterrupt:
         click.echo("Stopped before the end; the worker was ended.", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from streamproc.demo.worker import WorkerProcess
-
-WAIT_S = 20
+from tests.demo.processes import is_alive, wait_for
 
 
 def run(folder: Path, code: str, settings: dict[str, str] | None = None) -> WorkerProcess:
     return WorkerProcess(settings or {}, folder / "log", (sys.executable, "-c", code))
-
-
-def wait_for(condition) -> None:
-    end_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end_s, "it did not happen"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A zombie that nobody has collected yet is dead all the same.
-    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
-    return status.stdout.strip()[:1] not in ("", "Z")
 
 
 def test_settings_of_the_user_do_not_get_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
