@@ -36,6 +36,9 @@ JOINED_SHARE: Final = 0.4
 LITERALS_PER_RULE: Final = 1000
 """Literals that cost as much in every scan as the evaluation of one rule (2 ns each, 2 us)."""
 
+SMALL_RULE_SET: Final = 500
+"""Up to this many literals in all, none is left out: a scan for so few costs the same."""
+
 _KEPT_SHARE: Final = 0.98  # weight of the past in the running share, per joined scan
 _PROBE_EVERY: Final = 64  # batches after which the first scan is tried again
 _MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
@@ -92,6 +95,7 @@ class Prefilter:
         literals = _Literals()
         self._clauses = tuple(tuple(rule) for rule in rule_clauses)
         self._all = tuple(range(len(self._clauses)))
+        self._is_small = sum(_size(rule) for rule in self._clauses) <= SMALL_RULE_SET
         self._always: list[int] = []
         self._kept: list[tuple[Clause, ...]] = []
         self._entries: dict[int, list[Entry]] = {}
@@ -116,7 +120,8 @@ class Prefilter:
         passing = 1.0
         for clause in clauses:
             worth = passing * (1 - min(clause.share, 0.99)) * LITERALS_PER_RULE
-            ids = literals.ids(clause, worth if trigger else math.inf)
+            is_kept = not trigger or self._is_small
+            ids = literals.ids(clause, math.inf if is_kept else worth)
             if not ids:
                 continue
             kept.append(clause)
@@ -281,6 +286,10 @@ class _Literals:
             self.characters.update(text.text)
             self.expressions.setdefault(text.expression, len(self.expressions))
         return frozenset(self.expressions[text.expression] for text in known)
+
+
+def _size(clauses: Clauses) -> int:
+    return sum(len(clause.requirements) for clause in clauses)
 
 
 def _without_longer(clause: Clause) -> Iterator[JsonText]:

@@ -153,12 +153,13 @@ def _any_of(branches: Sequence[Clauses]) -> Clauses:
     """Clauses of "one of these": the rarest of each branch, and again for each shared field."""
     if not all(branches):
         return _NOTHING
+    if len(branches) == 1:
+        return branches[0]
     merged = [_merge([min(branch, key=_share) for branch in branches])]
     shared = set.intersection(*({clause.fields for clause in branch} for branch in branches))
-    if len(branches) > 1:
-        for fields in sorted(shared, key=sorted):
-            about = [[c for c in branch if c.fields == fields] for branch in branches]
-            merged.append(_merge([min(clauses, key=_share) for clauses in about]))
+    for fields in sorted(shared, key=sorted):
+        about = [[c for c in branch if c.fields == fields] for branch in branches]
+        merged.append(_merge([min(clauses, key=_share) for clauses in about]))
     return tuple(
         clause for clause in dict.fromkeys(merged) if len(clause.requirements) <= MAX_REQUIREMENTS
     )

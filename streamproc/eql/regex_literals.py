@@ -65,10 +65,9 @@ class _Reader:
 
     def read_all(self) -> _Facts:
         """Read the whole pattern as one value with marked ends."""
-        body = self._alternatives()
+        whole = self._alternatives()
         if self.at != len(self.pattern):
             raise _UnsureError
-        whole = _join((_text(START), body, _text(END)))
         return whole if whole.exact is None else _Facts(whole.exact, _as_clauses(whole))
 
     def _peek(self) -> str:
@@ -94,6 +93,8 @@ class _Reader:
             parts.append(self._repeated(self._single()))
         if not parts:
             raise _UnsureError
+        if self.depth == 0:
+            parts = [_text(START), *parts, _text(END)]
         return _join(parts)
 
     def _repeated(self, part: _Facts) -> _Facts:
@@ -183,7 +184,7 @@ def _as_clauses(part: _Facts) -> tuple[Texts, ...]:
     return () if "" in part.exact else (part.exact,)
 
 
-def _join(parts: list[_Facts] | tuple[_Facts, ...]) -> _Facts:
+def _join(parts: list[_Facts]) -> _Facts:
     """Parts one after the other: neighbouring texts grow together as long as they are few."""
     clauses: list[Texts] = []
     is_exact = True

@@ -1,0 +1,144 @@
+"""How required texts look in the bytes of a record, and when a record must be rewritten."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+
+from streamproc.engine.json_text import (
+    MAX_BYTES,
+    canonical,
+    escape_expression,
+    json_text,
+)
+from streamproc.eql.literals import Key, Requirement, Text
+
+
+def found(requirement: Requirement, record: bytes) -> bool:
+    text = json_text(requirement)
+    assert text is not None
+    return re.search(text.expression, record, re.IGNORECASE) is not None
+
+
+@pytest.mark.parametrize(
+    ("requirement", "plain"),
+    [
+        (Text("cmd.exe", True, True), b'"cmd.exe"'),
+        (Text("cmd.exe", True, False), b'"cmd.exe'),
+        (Text("cmd.exe", False, True), b'cmd.exe"'),
+        (Text("c:\\temp\\", False, False), b"c:\\\\temp\\\\"),
+        (Text("/etc/passwd", True, True), b'"/etc/passwd"'),
+        # Cut where other writers escape, if enough is left.
+        (Text("a<script", True, True), b'script"'),
+        (Text('say "hello"', True, True), b"hello"),
+        (Text('a"b', True, True), b'"a\\"b"'),
+        # Cut at what may be written in several ways anyhow.
+        (Text("naïve", True, True), b'"na'),
+        (Text("tab\there", True, True), b'here"'),
+        (Text("del\x7fete9", False, False), b"ete9"),
+        (Text("x" * 300, True, True), b'"' + b"x" * MAX_BYTES),
+        (Key("taint_flags", True), b'taint_flags"'),
+        (Key("taint_flags", False), b"taint_flags"),
+        (Key('a"b', True), b'a\\"b"'),
+        (Key("schlüssel", True), b'ssel"'),
+    ],
+)
+def test_plain_text(requirement: Requirement, plain: bytes) -> None:
+    """The part of the record that is looked for."""
+    text = json_text(requirement)
+    assert text is not None
+    assert text.plain == plain
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [Text("é", True, True), Text("x", False, False), Text("\n", True, True), Key("ü", True)],
+)
+def test_nothing_to_look_for(requirement: Requirement) -> None:
+    """Too little is left: any record may satisfy the requirement."""
+    assert json_text(requirement) is None
+
+
+@pytest.mark.parametrize(
+    ("requirement", "document", "expected"),
+    [
+        # A value that is also a field name is told apart by what follows.
+        (Text("process", True, True), {"process": {"pid": 1}}, False),
+        (Text("process", True, True), {"category": "process"}, True),
+        (Text("process", True, True), {"category": ["process", "file"]}, True),
+        (Text("process", True, True), {"category": ["file", "process"]}, True),
+        (Text("name", False, True), {"name": 1}, False),
+        (Text("name", False, True), {"x": "host name"}, True),
+        # Keys: whole components, nested or dotted, wherever they stand.
+        (Key("flags", True), {"taint": {"flags": 1}}, True),
+        (Key("flags", True), {"taint.flags": 1}, True),
+        (Key("flags", True), {"taint_flags": 1}, False),
+        (Key("flags", True), {"taint": "flags"}, False),
+        (Key("flags", True), {"flags.more": "x"}, False),
+        (Key("flags", False), {"flags.more": "x"}, True),
+        (Key("flags", False), {"a.flags.more": "x"}, True),
+        (Key("flags", False), {"flags": {"more": "x"}}, True),
+        (Key("flags", False), {"aflags": {"more": "x"}}, False),
+        (Key("a[b.c]/d", True), {"k8s": {"a[b.c]/d": 1}}, True),
+    ],
+)
+@pytest.mark.parametrize("indent", [0, orjson.OPT_INDENT_2])
+def test_found(
+    requirement: Requirement, document: dict[str, Any], expected: bool, indent: int
+) -> None:
+    """Present or absent in a real encoding of the document, with white space and without."""
+    assert found(requirement, orjson.dumps(document, option=indent)) is expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "record", "expected"),
+    [
+        (["w3wp.exe"], rb'"\u00773wp.exe"', True),
+        (["w3wp.exe"], rb'"\u00573wp.exe"', True),
+        (["w3wp.exe"], rb'"w3wp\u002eexe"', True),
+        (["w3wp.exe"], rb'"w3wp\u002Eexe"', True),
+        (["joke"], rb'"\u006Aoke"', True),
+        (["joke"], rb'"\u004Aoke"', True),
+        (["joke"], rb'"jo\u006be"', True),
+        (["a/b"], rb'"a\/b"', True),
+        (["a/b"], rb'"a\u002fb"', True),
+        (["a/b"], rb'"a\u002Fb"', True),
+        (["a\\b"], rb'"a\u005cb"', True),
+        (["a\\b"], rb'"a\u005Cb"', True),
+        (["ab"], rb'"a\/b"', False),
+        # No text holds these characters: the escapes hide nothing.
+        (["cmd.exe"], rb'"\u0026 \u003c \u00e9 \u2028 \n \t \" \\"', False),
+        # An escaped backslash and four digits: a needless second look, never a wrong answer.
+        (["w3wp.exe"], rb'"\\u0077"', True),
+    ],
+)
+def test_escape_expression(texts: list[str], record: bytes, expected: bool) -> None:
+    """Escapes of characters that the texts hold are noticed, in either case; others are not."""
+    expression = escape_expression(texts)
+    assert expression is not None
+    assert (re.search(expression, record) is not None) is expected
+
+
+def test_no_texts_no_escapes() -> None:
+    """Without any text nothing can be hidden."""
+    assert escape_expression([]) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (rb'{ "\u0061" : "\/\u0077\u0022" }', b'{"a":"/w\\""}'),
+        (b'{"a": 1, "a": 2}', b'{"a":2}'),
+        (b"{", None),
+        (b"", None),
+        (b'"\\ud800"', None),
+        (b'"\xff"', None),
+        (b"[" * 5000 + b"]" * 5000, None),
+    ],
+)
+def test_canonical(value: bytes, expected: bytes | None) -> None:
+    """Rewritten as the texts expect it; None where the decoder will refuse the record."""
+    assert canonical(value) == expected

@@ -1,0 +1,162 @@
+"""What a query requires of its events, and above all what it must not require."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamproc.eql.literals import (
+    MAX_CLAUSES,
+    MAX_REQUIREMENTS,
+    Clause,
+    Key,
+    Text,
+    required_clauses,
+)
+from streamproc.eql.nodes import EventQuery
+from streamproc.eql.parser import parse_query
+
+
+def clauses_of(text: str, category_field: str = "event.category") -> tuple[Clause, ...]:
+    body = parse_query(text).body
+    assert isinstance(body, EventQuery)
+    return required_clauses(body, category_field)
+
+
+def required(condition: str) -> set[str]:
+    """Each clause as ``"a" | key b``, a star standing for an open end."""
+    return {
+        " | ".join(sorted(map(str, clause.requirements)))
+        for clause in clauses_of(f"any where {condition}")
+    }
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        # One leaf: the constant's text, anchored where the operator fixes an end.
+        ('name == "Cmd.EXE"', {'"cmd.exe"'}),
+        ('name != "cmd.exe"', set()),
+        ('name : "w3wp.exe"', {'"w3wp.exe"'}),
+        ('name like "*pool?x*"', {'"*pool*"'}),
+        ('name : ("powershell*", "*pwsh.dll")', {'"*pwsh.dll" | "powershell*"'}),
+        ('args : "MSExchange*AppPool"', {'"msexchange*"', '"*apppool"'}),
+        ('name in ("curl.x", "wget.x")', {'"curl.x" | "wget.x"'}),
+        ('name in~ ("Curl.x")', {'"curl.x"'}),
+        ('name : "*"', set()),
+        ('name : ("cmd.exe", "*")', set()),
+        ('name == ""', set()),
+        # ``*`` and ``?`` are themselves under ``==`` and ``in``.
+        ('name == "cc1*"', {'"cc1*"'}),
+        # A rare key is required with its value; a key of every event is not worth it.
+        ('CallTrace == "xyz.dll"', {'"xyz.dll"', "key calltrace"}),
+        ("problemchild.prediction == 1", {"key prediction"}),
+        ("process.Ext.load_module.taint_flags != null", {"key taint_flags"}),
+        ("question.name > 3", {"key question"}),
+        ("blocklist_label", {"key blocklist_label"}),
+        ("blocklist_label == false", {"key blocklist_label"}),
+        ("process.pid == 4", set()),
+        # Negation requires nothing of a field: a missing one matches.
+        ('not name : "cmd.exe"', set()),
+        ("rare_field == null", set()),
+        ("not rare_field != null", set()),
+        ("not rare_field == null", {"key rare_field"}),
+        ("not rare_field", set()),
+        ('not rare_field in ("longer")', set()),
+        ("not length(rare_field) == 3", set()),
+        # De Morgan.
+        ('not (not name : "cmd.exe" or not path : "*temp9*")', {'"cmd.exe"', '"*temp9*"'}),
+        ('not (not name : "cmd.exe" and not path : "*temp9*")', {'"*temp9*" | "cmd.exe"'}),
+        ('not not name : "cmd.exe"', {'"cmd.exe"'}),
+        ('not (name : "cmd.exe" and name : "x")', set()),
+        # ``or``: one clause over all branches, and one for each field that all constrain.
+        ('name : "cmd.exe" or pe : "pwsh.dll"', {'"cmd.exe" | "pwsh.dll"'}),
+        ('name : "cmd.exe" or pid == 4', set()),
+        (
+            '(name : "sh" and args : "longer1") or (name : "rm" and args : "longer2")',
+            {'"longer1" | "longer2"', '"rm" | "sh"'},
+        ),
+        # What a number, a boolean or a number's text might satisfy is not required.
+        ('id == "5"', set()),
+        ('id : "*1.5e-3*"', set()),
+        ('id : "tr*"', set()),
+        ('id == "true"', set()),
+        ('id : "*alse"', set()),
+        ('id == "0x1f"', {'"0x1f"'}),
+        ('name in ("cmd.exe", "5")', set()),
+        ("name in (5, 6)", set()),
+        # Dates, addresses and versions equal other spellings of themselves.
+        ('created == "2021-03-02T10:00:00Z"', set()),
+        ('ip == "::1"', set()),
+        ('ip == "10.0.0.0/8"', set()),
+        ('version == "1.02-beta"', set()),
+        # Functions on a plain field with a constant.
+        ('startsWith(path, "/opt/a*")', {'"/opt/a**"'}),
+        ('endsWith~(path, ".KDBX")', {'"*.kdbx"'}),
+        ('stringContains(path, "masterUser=*")', {'"*masteruser=*"'}),
+        ('stringContains(path, "\\\\System32\\\\")', {'"*system32*"'}),
+        ('endsWith(path, "q?.kdbx\\\\")', {'"*.kdbx*"'}),
+        ("startsWith(rare_a, rare_b)", {"key rare_a", "key rare_b"}),
+        ('cidrMatch(rare_ip, "10.0.0.0/8")', {"key rare_ip"}),
+        ('concat(rare_a, "x", rare_b) == "axb"', {"key rare_a", "key rare_b"}),
+        ("rare_a + rare_b > 3", {"key rare_a", "key rare_b"}),
+        ("length(rare_a) > 3 or length(rare_b) > 3", {"key rare_a | key rare_b"}),
+        ('substring(path, 2, 9) == "winlogon"', {'"*winlogon*"'}),
+        ('substring(path, 2, 9) : "winlogon"', set()),
+        ("length(rare_a) == null", set()),
+        ("not length(rare_a) == null", {"key rare_a"}),
+        # ``fn(f) == false`` holds on a missing field.
+        ('startsWith(rare_a, "xyzzy") == false', set()),
+        # The start of substring may be null.
+        ("substring(rare_a, rare_b) != null", {"key rare_a"}),
+        # Regular expressions.
+        ('path regex "/var/run/\\\\w+\\\\.(pid|lock)"', {'"/var/run/*"', '"*.lock" | "*.pid"'}),
+        ('path regex ("ab.cd9", "x~y")', set()),
+    ],
+)
+def test_required(condition: str, expected: set[str]) -> None:
+    """The clauses of a condition, no more and no fewer."""
+    assert required(condition) == expected
+
+
+def test_category() -> None:
+    """The event category is one more clause; ``any`` has none."""
+    assert clauses_of("any where true") == ()
+    (clause,) = clauses_of("process where true", "event.kind_of")
+    assert clause.requirements == (Text("process", True, True),)
+    assert clause.fields == {"event.kind_of"}
+
+
+def test_only_ascii_is_folded() -> None:
+    """The Kelvin sign and long s are letters of their own, and become no ASCII letter."""
+    (clause,) = clauses_of('any where name : "\\u{212a}IT\\u{17f}É"')
+    assert clause.requirements == (Text("\u212ait\u017fÉ", True, True),)
+    assert Key("\u212aey", True) in {
+        item
+        for clause in clauses_of("any where `\u212aEY` != null")
+        for item in clause.requirements
+    }
+
+
+def test_rarest_clause_first() -> None:
+    """The order is that of the estimated shares: the first clause is the one to look up."""
+    clauses = clauses_of(
+        'process where host.os.type == "windows" and name : "mimikatz.exe" and args : "*sek*"'
+    )
+    assert str(clauses[0].requirements[0]) == '"mimikatz.exe"'
+    assert [clause.share for clause in clauses] == sorted(clause.share for clause in clauses)
+
+
+def test_sizes_are_bounded() -> None:
+    """Too long a list or too many conditions cost clauses, not correctness."""
+    names = ", ".join(f'"tool{number}.exe"' for number in range(MAX_REQUIREMENTS + 1))
+    assert required(f"name in ({names})") == set()
+    many = " and ".join(f'args : "*part{number}part*"' for number in range(MAX_CLAUSES + 10))
+    assert len(required(many)) == MAX_CLAUSES
+
+
+def test_a_clause_reads_well() -> None:
+    """A clause names its fields and its first alternatives."""
+    names = ", ".join(f'"tool{number}.exe"' for number in range(10))
+    (clause,) = clauses_of(f"any where process.name in ({names})")
+    assert str(clause).startswith('process.name: "tool0.exe", "tool1.exe", ')
+    assert str(clause).endswith('"tool7.exe", and 2 more')
