@@ -15,9 +15,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from streamproc.engine.alerts import AlertWriter, Match, event_time_ms, output_headers
+from streamproc.engine.alerts import AlertWriter, Match
 from streamproc.engine.batch import Batch
-from streamproc.engine.context import ContextOptions, build_context_requests
+from streamproc.engine.context import ContextWriter
 from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.decode import decode, suspects
 from streamproc.engine.program import Program
@@ -94,9 +94,8 @@ class Detector:
         self._options = options
         self._counters = counters
         self._alerts = AlertWriter(program.digest, bytes_max=options.output_bytes_max)
-        self._context = ContextOptions(
-            look_ahead_ms=int(options.look_ahead_s * 1000),
-            has_defaults=options.default_context_requests,
+        self._context = ContextWriter(
+            look_ahead_s=options.look_ahead_s, use_defaults=options.default_context_requests
         )
 
     def process(self, batch: Batch, now_ms: int) -> Detections:
@@ -187,20 +186,13 @@ class Detector:
         alert = self._alerts.write(match)
         if alert is None:
             return  # the event is an alert of this very rule
-        requests = build_context_requests(
-            rule,
-            alert.alert_id,
-            match.event,
-            event_time_ms(match.event, match.record),
-            output_headers(rule, match.event),
-            self._context,
-        )
+        requests = self._context.write(match, alert.alert_id)
         tally.rule_matches[rule.rule_id] += 1
         tally.alerts[rule.severity] += 1
         tally.detections.alerts.append(alert.output)
         for request in requests:
-            tally.context_requests[dict(request.headers)["status"].decode()] += 1
-        tally.detections.context_requests.extend(requests)
+            tally.context_requests[request.status] += 1
+            tally.detections.context_requests.append(request.output)
 
     def _reject(self, tally: Tally, record: Record, fault: DecodeError) -> None:
         tally.outcomes["invalid"] += 1

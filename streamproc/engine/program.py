@@ -6,10 +6,9 @@ Law of the file: a program never changes; a reload compiles a new one beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from streamproc.engine.prefilter import Prefilter
-from streamproc.eql.compiler import CompileOptions, compile_event_query
 from streamproc.eql.event import Event
 from streamproc.eql.literals import required_clauses
 from streamproc.eql.nodes import EventQuery
@@ -36,19 +35,13 @@ class Program:
         """Compile; ``progress`` is called with rules done and rules in all."""
         self.digest = ruleset.digest
         self.rules: tuple[Rule, ...] = tuple(r for r in ruleset.rules if not r.is_sequence)
-        leaf_cache: dict[Any, Any] = {}  # equal conditions of different rules become one
         matchers = []
         clauses = []
         for done, rule in enumerate(self.rules, 1):
             query = rule.query.body
             if not isinstance(query, EventQuery):
                 raise TypeError(f"{rule.path}: the loader lets no {type(query).__name__} through")
-            options = CompileOptions(
-                event_category_field=rule.event_category_field,
-                leaf_cache=leaf_cache,
-                query_text=rule.query_text,
-            )
-            matchers.append(compile_event_query(query, options))
+            matchers.append(rule.matchers[0])
             clauses.append(required_clauses(query, rule.event_category_field))
             if progress is not None:
                 progress(done, len(self.rules))

@@ -12,7 +12,6 @@ from typing import Any
 from streamproc.engine.detector import Detector
 from streamproc.ops.counters import Counters
 from streamproc.transport.publisher import Publisher
-from streamproc.transport.watchdog import crash_worker
 
 
 def define_detect_agent(
@@ -20,7 +19,7 @@ def define_detect_agent(
 ) -> Any:
     """Define the agent ``detect`` on the events topic and return it."""
 
-    @app.agent(topic, name="detect", on_error=crash_worker)  # type: ignore[untyped-decorator]
+    @app.agent(topic, name="detect")  # type: ignore[untyped-decorator]
     async def detect(stream: Any) -> None:
         async for batch in stream.noack():
             now_ms = time.time_ns() // 1_000_000

@@ -154,6 +154,15 @@ class Consumer(PartitionConsumer):
             self._counters.kafka_errors[reason_of(error.args[0])] += 1
         self._crash_soon(error)
 
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Crash the worker when an agent raises.
+
+        Faust would restart the agent and go on behind the batch that failed, which stays
+        unacknowledged and holds up every commit of its partition.
+        """
+        logger.critical("an agent failed; the worker ends and its batch is read again: %r", exc)
+        await self.crash(exc)
+
     def _crash_soon(self, error: BaseException) -> None:
         task = asyncio.ensure_future(self.crash(error))
         self._crash_task = task  # the loop itself keeps only a weak reference
@@ -421,5 +430,7 @@ class Consumer(PartitionConsumer):
             logger.info("commit refused, events will be processed again: %s", error)
         elif verdict is Verdict.RETRY:
             logger.warning("commit failed, will be repeated: %s", error)
+        elif self.should_crash():
+            logger.error("commit failed: %s", error)
         else:
             await self.crash(KafkaException(error))
