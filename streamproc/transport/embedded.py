@@ -9,8 +9,9 @@ local port. What the mock cluster is not:
   interface.
 * Nothing is written to disk: it ends with the process, and so do its records.
 * It has no authentication, no TLS and no ACLs.
-* A group's first rebalance waits three seconds for more members, and a commit during a rebalance
-  is refused (a real coordinator takes it).
+* A group's first rebalance waits three seconds for more members; a member that leaves is missed
+  only when its session expires; a commit during a rebalance is refused (a real coordinator takes
+  it).
 """
 
 from __future__ import annotations

@@ -1,0 +1,128 @@
+"""A Faust app on the mock cluster, inside the test's own event loop, and plain Kafka clients."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import confluent_kafka
+import faust
+from confluent_kafka import TopicPartition
+
+from streamproc.transport.batch import BatchTopic
+from streamproc.transport.options import TransportOptions
+
+GROUP = "group"
+DEADLINE_S = 60.0
+
+
+def make_app(bootstrap: str, *, conf: dict[str, Any] | None = None, **options: Any) -> faust.App:
+    """A worker's app: quick commits, no web server, and a process that cannot be ended."""
+    options.setdefault("tune_gc", False)
+    options.setdefault("terminate", lambda code: None)
+    settings: dict[str, Any] = {
+        "broker": f"streamproc://{bootstrap}",
+        "broker_commit_interval": 0.1,
+        # The mock cluster takes no notice of a member that leaves: its session has to expire.
+        "broker_session_timeout": 2.0,
+        "broker_heartbeat_interval": 0.3,
+        "topic_disable_leader": True,
+        "topic_allow_declare": False,
+        "web_enabled": False,
+        "store": "memory://",
+        **(conf or {}),
+    }
+    app = faust.App(GROUP, **settings)
+    app.streamproc_options = TransportOptions(**options)
+    return app
+
+
+def collect(app: faust.App, topic: str = "events", *, output: str | None = None) -> Counter:
+    """An agent that acknowledges everything; returns how often each offset was seen."""
+    seen: Counter[tuple[int, int]] = Counter()
+
+    @app.agent(BatchTopic(app, topics=[topic]), name=f"collect-{topic}")
+    async def detect(stream):
+        async for batch in stream.noack():
+            seen.update((batch.partition, batch.record(i).offset) for i in range(len(batch)))
+            if output is not None:
+                await app.producer.produce(output, b"key", b"value")
+            batch.ack()
+
+    return seen
+
+
+@asynccontextmanager
+async def running(app: faust.App):
+    """Start and stop the app."""
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()
+
+
+async def until(condition: Callable[[], Any]) -> Any:
+    """Wait for something to become true; fail when it never does."""
+    end = time.monotonic() + DEADLINE_S
+    while not (result := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        await asyncio.sleep(0.02)
+    return result
+
+
+def fill(bootstrap: str, topic: str, records: int, partitions: int, value: bytes = b"{}") -> None:
+    """Produce ``records`` values, evenly over the partitions."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+    for number in range(records):
+        producer.produce(topic, value, partition=number % partitions)
+        if number % 1000 == 0:
+            producer.poll(0)
+    assert producer.flush(30) == 0
+
+
+def client(bootstrap: str, group: str = GROUP) -> confluent_kafka.Consumer:
+    return confluent_kafka.Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest"}
+    )
+
+
+def committed(bootstrap: str, partitions: int, topic: str = "events") -> list[int | None]:
+    """What the group has committed in each partition; None for nothing."""
+    consumer = client(bootstrap)
+    places = [TopicPartition(topic, number) for number in range(partitions)]
+    found = [place.offset for place in consumer.committed(places, timeout=30)]
+    consumer.close()
+    return [offset if offset >= 0 else None for offset in found]
+
+
+def commit(bootstrap: str, offsets: dict[int, int], topic: str = "events") -> None:
+    """Commit for the group from outside."""
+    consumer = client(bootstrap)
+    places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+    consumer.commit(offsets=places, asynchronous=False)
+    consumer.close()
+
+
+def watermarks(bootstrap: str, partition: int, topic: str = "events") -> tuple[int, int]:
+    consumer = client(bootstrap)
+    found = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+    consumer.close()
+    return found
+
+
+def read_all(bootstrap: str, topic: str, partitions: int) -> list[confluent_kafka.Message]:
+    """Every record of a topic."""
+    consumer = client(bootstrap, group="reader")
+    places = [TopicPartition(topic, number, 0) for number in range(partitions)]
+    ends = [consumer.get_watermark_offsets(place, timeout=30)[1] for place in places]
+    consumer.assign(places)
+    messages: list[confluent_kafka.Message] = []
+    while len(messages) < sum(ends):
+        messages += [m for m in consumer.consume(1000, 1.0) if m.error() is None]
+    consumer.close()
+    return messages
