@@ -37,7 +37,9 @@ def parse_instant(value: str | int | float | bool) -> int | None:
     if isinstance(value, bool):
         return None
     try:
-        return int(value * _NS_PER_MS)
+        whole = int(value)
+        # Apart, because a float has no room for nanoseconds since 1970.
+        return whole * _NS_PER_MS + round((value - whole) * _NS_PER_MS)
     except (OverflowError, ValueError):  # infinite or not a number
         return None
 

@@ -28,7 +28,7 @@ MAX_STATES = 10_000
 
 MAX_EFFORT = 1_000_000
 """Expressions made and parts of unions joined for one automaton: about two seconds. Bounds the
-time where states are few but large; ``~((a|b)*a(a|b){12})`` with 8,193 states needs a tenth."""
+time where states are few but large; ``~((a|b)*a(a|b){12})`` with 8,193 states needs a quarter."""
 
 # A term is a tuple, its first item the kind. Terms are kept in a normal form (sorted unions, no
 # nested unions, neutral parts dropped) so that the set of derivatives is finite and small.
