@@ -172,20 +172,17 @@ def _as_number(text: str) -> int | float | None:
 def _plain_equality(constants: list[str | int | float | bool]) -> FieldTest:
     texts = frozenset(map(keyword_text, constants))
     numbers: set[int | float] = set()
-    needs_numbers = False
     for constant in constants:
         number = _as_number(constant) if isinstance(constant, str) else constant
         if isinstance(constant, bool) or number is None:
             continue
         numbers.add(number)
-        # Where a number's keyword text is the constant itself, comparing texts is enough.
-        needs_numbers |= not isinstance(constant, str) or keyword_text(number) != constant
     truths = frozenset(
         value == "true" if isinstance(value, str) else value
         for value in constants
         if isinstance(value, bool) or value in ("true", "false")
     )
-    if not needs_numbers and all(isinstance(constant, str) for constant in constants):
+    if not numbers and all(isinstance(constant, str) for constant in constants):
         return exact_test(Source.TEXTS, texts)
     if not truths and numbers.isdisjoint((0, 1)):
         # Python's True equals 1, which is why 0 and 1 are not decided by one look-up.
