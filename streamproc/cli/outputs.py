@@ -69,14 +69,21 @@ class NdjsonOutput:
             return
         text = b"\n".join(lines) + b"\n"
         try:
-            self._file.write(text)
-            self._file.flush()
+            self._write_whole(text)
         except BrokenPipeError:
             raise
         except OSError as error:
             raise InputError(f"{self.name}: {error.strerror or error}") from error
         self._whole_bytes += len(text)
         self.lines += len(lines)
+
+    def _write_whole(self, text: bytes) -> None:
+        # With PYTHONUNBUFFERED, as many containers have it, standard output is the bare file: a
+        # write to a pipe may then take a part, and nobody but its caller writes the rest.
+        rest = memoryview(text)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._file.flush()
 
     def _cut_half_line(self) -> None:
         # A full disk or Ctrl-C can end a write in the middle of a line.

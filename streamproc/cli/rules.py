@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamproc.cli.console import Column, count, print_table
+from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput
 from streamproc.cli.rule_paths import load, rules_option
 from streamproc.cli.rule_search import find_rule
 from streamproc.errors import RuleError
@@ -65,8 +66,8 @@ def check(paths: tuple[str, ...], form: str) -> None:
     """  # fmt: skip
     ruleset = load(paths)
     if form == "json":
-        options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-        click.get_binary_stream("stdout").write(orjson.dumps(as_json(ruleset), option=options))
+        with NdjsonOutput(STANDARD_OUTPUT) as output:
+            output.write([orjson.dumps(as_json(ruleset), option=orjson.OPT_INDENT_2)])
     else:
         _print_report(ruleset)
     if ruleset.rejected:

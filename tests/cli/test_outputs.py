@@ -1,7 +1,9 @@
 """Result lines: whole ones only, and dead letters that can be read back."""
 
 import base64
+import io
 import os
+import types
 from pathlib import Path
 
 import orjson
@@ -58,6 +60,23 @@ def test_output_in_a_missing_folder_is_refused(tmp_path: Path):
     """It is found before anything is read."""
     with pytest.raises(InputError, match="No such file or directory"):
         NdjsonOutput(str(tmp_path / "none" / "alerts.ndjson"))
+
+
+class ShortWriter(io.BytesIO):
+    """A file that takes seven bytes at a time, as a bare pipe may."""
+
+    def write(self, text) -> int:
+        return super().write(bytes(text)[:7])
+
+
+def test_short_writes_are_carried_on(monkeypatch):
+    """What one write did not take goes with the next."""
+    short = ShortWriter()
+    monkeypatch.setattr("sys.stdout", types.SimpleNamespace(buffer=short))
+
+    NdjsonOutput("-").write([b"0123456789", b"abc"])
+
+    assert short.getvalue() == b"0123456789\nabc\n"
 
 
 @pytest.mark.parametrize(

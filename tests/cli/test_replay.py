@@ -92,7 +92,8 @@ BAD_RECORDS = {
     "not json": b'{"process": cmd.exe w3wp.exe',
     "array": b'["cmd.exe", "w3wp.exe"]',
     "number": b"42",
-    "deep": b'{"a":"cmd.exe w3wp.exe","x":' + b"[" * 2000 + b"]" * 2000 + b"}",
+    "deep": b'{"process":{"name":"cmd.exe","parent":{"name":"w3wp.exe"}},'
+            b'"event":{"category":"process"},"x":' + b"[" * 2000 + b"]" * 2000 + b"}",
     "20 MB": b'{"process":"cmd.exe w3wp.exe","x":"' + b"a" * 20_000_000 + b'"}',
     "not utf-8": b'{"process":{"name":"cmd.exe","parent":{"name":"w3wp.exe"}},'
                  b'"event":{"category":"process"},"x":"\xff\xfe"}',
@@ -243,11 +244,13 @@ def test_live_input_gives_alerts_as_it_comes_and_ctrl_c_ends_it(rules: Path):
         assert process.stderr.read().strip() == b"Interrupted."
 
 
-def test_reader_that_goes_away_ends_it_quietly(rules: Path, tmp_path: Path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_reader_that_goes_away_ends_it_quietly(unbuffered: str, rules: Path, tmp_path: Path):
     """``streamproc replay ... | head -1`` prints no traceback."""
     events = tmp_path / "events"
-    events.write_bytes(ndjson([event(number) for number in range(5_000)]))
-    with start_replay("--rules", rules, events) as process:
+    events.write_bytes(ndjson([event(number) for number in range(500)]))
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with start_replay("--rules", rules, events, env=environment) as process:
         assert process.stdout and process.stderr  # noqa: PT018
         json.loads(process.stdout.readline())
         process.stdout.close()
