@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -39,7 +39,7 @@ LITERALS_PER_RULE: Final = 1000
 SMALL_RULE_SET: Final = 500
 """Up to this many literals in all, none is left out: a scan for so few costs the same."""
 
-_KEPT_SHARE: Final = 0.98  # weight of the past in the running share, per joined scan
+_KEPT_SHARE: Final = 0.9  # weight of the past in the running share, per joined scan
 _PROBE_EVERY: Final = 64  # batches after which the first scan is tried again
 _MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
 
@@ -99,14 +99,15 @@ class Prefilter:
         self._always: list[int] = []
         self._kept: list[tuple[Clause, ...]] = []
         self._entries: dict[int, list[Entry]] = {}
+        self._passed = 0.0  # running share of records that pass the first scan; a guess at first
         for position, clauses in enumerate(self._clauses):
             self._file(position, clauses, literals)
         self._memo: dict[frozenset[int], tuple[int, ...]] = {}
         self._hits: list[int] = []
+        self._on_hit = _collector(self._hits)
         self._escape = len(literals.expressions)
         self._full: Any = None
         self._first: Any = None
-        self._passed = 0.0
         self._batches = 0
         if self._entries:
             self._compile(literals)
@@ -128,6 +129,7 @@ class Prefilter:
             passing *= min(clause.share, 1.0)
             if not trigger:
                 trigger = ids
+                self._passed = min(1.0, self._passed + clause.share)
             elif len(ids) == 1:
                 all_of |= ids
             else:
@@ -206,9 +208,6 @@ class Prefilter:
                 self._memo.clear()
             rules = self._memo[key] = self._resolve(key)
         return rules
-
-    def _on_hit(self, literal: int, start: int, end: int, flags: int, context: object) -> None:
-        self._hits.append(literal)
 
     def _resolve(self, hits: frozenset[int]) -> tuple[int, ...]:
         """Candidate rules for a set of hit literals."""
@@ -316,6 +315,16 @@ def _without_longer(clause: Clause) -> Iterator[JsonText]:
 def _windows_in(text: bytes, length: int, known: set[bytes]) -> bool:
     """Whether a part of ``text`` that is ``length`` bytes long is among ``known``."""
     return any(text[at : at + length] in known for at in range(len(text) - length + 1))
+
+
+def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
+    """Hyperscan's callback that appends the literal to ``hits``; called for every hit."""
+    append = hits.append
+
+    def on_hit(literal: int, start: int, end: int, flags: int, context: object) -> None:
+        append(literal)
+
+    return on_hit
 
 
 def _chunks(values: Sequence[bytes]) -> Iterator[tuple[int, int]]:
