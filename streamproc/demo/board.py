@@ -106,10 +106,13 @@ class Board:
         self.rate = 0.0
         self.bytes_rate = 0.0
 
-    def add_numbers(self, numbers: WorkerNumbers, now_s: float) -> None:
-        """Take the metrics page's numbers, read at ``now_s``; rates begin at the first event."""
+    def add_numbers(self, numbers: WorkerNumbers, now_s: float, *, is_flowing: bool = True) -> None:
+        """Take the metrics page's numbers, read at ``now_s``.
+
+        Rates begin at the first event, and stay as they are once events flow no more.
+        """
         self.numbers = numbers
-        if not numbers.consumed:
+        if not (numbers.consumed and is_flowing):
             return
         samples = self._samples
         samples.append((now_s, numbers.consumed, numbers.consumed_bytes))

@@ -109,6 +109,9 @@ def worker_environment(bootstrap_servers: str, metrics_port: int) -> dict[str, s
         "STREAMPROC_BOOTSTRAP_SERVERS": bootstrap_servers,
         "STREAMPROC_METRICS_PORT": str(metrics_port),
         "STREAMPROC_GROUP_ID": "streamproc-demo",
+        # The embedded broker does not wake a waiting fetch when a record arrives: with the
+        # default of 500 ms every alert would wait for it.
+        "STREAMPROC_KAFKA_OPTIONS": '{"fetch.wait.max.ms": 20}',
     }
 
 
@@ -211,7 +214,8 @@ class _Stage:
 
     def _look(self, now_s: float) -> None:
         """Take in what has happened; raises when the run cannot succeed any more."""
-        self._board.add_numbers(self._gauge.numbers, now_s)
+        is_flowing = self._flowed_s < self._options.seconds
+        self._board.add_numbers(self._gauge.numbers, now_s, is_flowing=is_flowing)
         for topic, value in self._outputs.read():
             self._last_output_s = now_s
             if topic == self._alerts_topic:

@@ -15,7 +15,7 @@ from streamproc.demo.programs import FILES, Program, Task
 WORKER_RULE_ID = "f81ee52c-297e-46d9-9205-07e66931df26"
 UM_RULE_ID = "483c4daf-b0c6-49e0-adf3-0bfa93231d6b"
 
-SHORT_NAMES = {WORKER_RULE_ID: "Exchange worker (w3wp)", UM_RULE_ID: "Exchange UM service"}
+SHORT_NAMES = {WORKER_RULE_ID: "Exchange worker", UM_RULE_ID: "Exchange UM"}
 """Rule id -> a name that fits a narrow terminal."""
 
 _ENCODED = base64.b64encode(

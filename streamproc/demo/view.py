@@ -157,6 +157,7 @@ def _draw_alerts(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     for alert, row in zip(shown, rows, strict=True):
         process = _draw_process(alert)
         process.truncate(width - _INDENT, overflow="ellipsis")
+        row.append(_draw_context(alert, widths[-1]))
         lines += [_draw_line(row, widths), Text(" " * _INDENT) + process]
     return Group(*lines)
 
@@ -168,7 +169,6 @@ def _cells(alert: ShownAlert, width: int) -> list[Text]:
         Text(alert.severity, style=SEVERITY_STYLES.get(alert.severity, "bold")),
         Text(_rule_name(alert, width)),
         Text(alert.host, style="cyan"),
-        _draw_context(alert),
     ]
 
 
@@ -209,14 +209,20 @@ def _draw_process(alert: ShownAlert) -> Text:
     )
 
 
-def _draw_context(alert: ShownAlert) -> Text:
+def _draw_context(alert: ShownAlert, width: int) -> Text:
+    """Requests by status; where that is too long, their number and what is not resolved."""
     if not alert.context:
         return Text("…", style="dim")
-    parts: list[Text] = [
-        Text.assemble(f"{alert.context[status]} ", (status, STATUS_STYLES.get(status, "")))
-        for status in sorted(alert.context, key=_status_rank)
-    ]
-    return Text(", ").join(parts)
+    statuses = sorted(alert.context, key=_status_rank)
+    parts = {
+        status: Text.assemble(f"{alert.context[status]} ", (status, STATUS_STYLES.get(status, "")))
+        for status in statuses
+    }
+    whole = Text(", ").join(parts.values())
+    if whole.cell_len <= width or "resolved" not in parts:
+        return whole
+    rest = Text(", ").join(part for status, part in parts.items() if status != "resolved")
+    return Text.assemble(f"{sum(alert.context.values())}: ", rest)
 
 
 def _status_rank(status: str) -> int:

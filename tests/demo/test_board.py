@@ -60,12 +60,14 @@ def test_context_requests_are_counted_by_status():
 
 
 def test_rate_is_that_of_the_last_second():
-    """Old readings leave the window; readings before the first event do not enter it."""
+    """Old readings leave the window; those before the first event and late ones do not enter."""
     board = Board()
     board.add_numbers(WorkerNumbers(), 0.0)
     for step in range(31):
         consumed = 1 + step * (10 if step <= 10 else 100)
         board.add_numbers(WorkerNumbers(consumed, consumed * 3_000), 10 + step / 10)
+    board.add_numbers(WorkerNumbers(9_999), 15, is_flowing=False)
+    assert board.numbers.consumed == 9_999
     assert board.rate == pytest.approx(1_000)
     assert board.bytes_rate == pytest.approx(3_000_000)
 

@@ -45,10 +45,16 @@ def test_columns_line_up(width: int):
         assert line.index("EXCH0") == heading.index("host")
 
 
+def test_long_host_name_is_cut():
+    """It must not push the rest of the line away."""
+    text = "\n".join(draw(make_snapshot((make_alert(1, host="A-RATHER-LONG-HOST-NAME"),)), 80))
+    assert "A-RATHER-LONG…  5 resolved" in text
+
+
 @pytest.mark.parametrize(
     ("width", "names"),
     [
-        (80, ("Exchange worker (w3wp)", "Exchange UM service")),
+        (80, ("Exchange worker", "Exchange UM ")),
         (140, (WORKER_NAME, UM_NAME)),
         (180, (WORKER_NAME, UM_NAME)),
     ],
@@ -66,7 +72,8 @@ def test_alert_shows_process_and_context(width: int):
     assert "w3wp.exe > cmd.exe  cmd.exe /c whoami" in text
     assert "UMWorkerProcess.exe > umperf.exe  C:\\Windows\\Temp\\[bo" in text
     assert "5 resolved" in text
-    assert "2 resolved" in text
+    whole = "2 resolved, 2 partial, 1 unresolvable"
+    assert (whole if width > 80 else "5: 2 partial, 1 unresolvable") in text
 
 
 def test_numbers_are_shown():
