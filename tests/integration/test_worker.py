@@ -1,0 +1,102 @@
+"""The worker on a real Kafka: exactly the expected outputs, whatever happens to the process."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+
+import pytest
+
+from tests.integration.stream import make_stream, produce
+from tests.integration.worker import Worker, committed, read_all, wait_until
+
+PARTITIONS = 6
+
+
+@pytest.fixture
+def settings(kafka):
+    """Topics of this test's own, and the settings that name them."""
+    group = kafka.topic_name("group")
+    return {
+        "bootstrap_servers": kafka.bootstrap,
+        "group_id": group,
+        "events_topic": kafka.create_topic("events", PARTITIONS),
+        "alerts_topic": kafka.create_topic("alerts", 3),
+        "context_requests_topic": kafka.create_topic("context-requests", 3),
+        "dead_letters_topic": kafka.create_topic("dead-letters", 2),
+        "session_timeout_s": "6",
+        "commit_interval_s": "0.2",
+        "metrics_port": "0",
+    }
+
+
+@pytest.fixture
+def free_port():
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _keys(kafka, topic):
+    return [message.key().decode() for message in read_all(kafka.bootstrap, topic)]
+
+
+def _offsets(kafka, settings):
+    return committed(kafka.admin, settings["group_id"], settings["events_topic"], PARTITIONS)
+
+
+def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_path):
+    """A hundred thousand events, kill -9 in the middle: the alert ids are the expected ones."""
+    stream = make_stream(100_000)
+    produce(kafka.bootstrap, settings["events_topic"], stream)
+    log = tmp_path / "worker.log"
+    slow = settings | {"batch_records": "50", "batches_in_flight": "1"}
+    with Worker(log, slow) as worker:
+        wait_until(lambda: sum(_offsets(kafka, settings)) > 0, "something is committed", worker)
+        worker.kill()
+    done = sum(_offsets(kafka, settings))
+    assert 0 < done < len(stream.records), "the kill came too late to tell anything"
+    with Worker(log, settings) as worker:
+        total = len(stream.records)
+        wait_until(lambda: sum(_offsets(kafka, settings)) == total, "all is committed", worker)
+        assert worker.stop() == 0
+    alerts = _keys(kafka, settings["alerts_topic"])
+    requests = _keys(kafka, settings["context_requests_topic"])
+    letters = _keys(kafka, settings["dead_letters_topic"])
+    assert set(alerts) == stream.alerts
+    assert set(requests) == stream.requests
+    assert len(set(letters)) == stream.letters
+
+
+def test_counts_of_the_metrics_add_up(kafka, settings, tmp_path, free_port):
+    """Records consumed equal the sum of outcomes; lag ends at zero; /metrics says so."""
+    stream = make_stream(10_000)
+    produce(kafka.bootstrap, settings["events_topic"], stream)
+    settings |= {"metrics_port": str(free_port)}
+    with Worker(tmp_path / "worker.log", settings) as worker:
+        total = len(stream.records)
+        wait_until(lambda: sum(_offsets(kafka, settings)) == total, "all is committed", worker)
+        series = wait_until(lambda: _caught_up(free_port), "lag is zero", worker)
+        assert worker.stop() == 0
+    consumed = _sum(series, "streamproc_records_consumed_total")
+    assert consumed == total
+    assert _sum(series, "streamproc_events_processed_total") == total
+    assert _sum(series, "streamproc_alerts_published_total") == len(stream.alerts)
+    assert _sum(series, "streamproc_dead_letter_records_total") == stream.letters
+
+
+def _caught_up(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    series = [line.rpartition(" ") for line in lines if line and not line.startswith("#")]
+    lags = [
+        float(value)
+        for name, _, value in series
+        if name.startswith("streamproc_consumer_lag_records")
+    ]
+    return series if len(lags) == PARTITIONS and not any(lags) else None
+
+
+def _sum(series, metric):
+    return sum(float(value) for name, _, value in series if name.split("{")[0] == metric)

@@ -1,0 +1,116 @@
+"""A real worker process on a real Kafka: started, killed, stopped, and its outputs read."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+DEADLINE_S = 180.0
+COORDINATOR_NOT_READY = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+
+
+class Worker:
+    """``python -m streamproc worker`` in a process group of its own; a context manager."""
+
+    def __init__(self, log: Path, settings: dict[str, str]) -> None:
+        self.log = log
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMPROC_")}
+        self._environment = environment | {
+            f"STREAMPROC_{k.upper()}": v for k, v in settings.items()
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Worker:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streamproc", "worker"],
+                env=self._environment,
+                cwd=self.log.parent,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.poll() if self._process else None
+
+    def kill(self) -> None:
+        """Kill -9: no time for anything."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(30)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(60)
+
+    def tail(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
+
+def committed(admin, group: str, topic: str, partitions: int) -> list[int]:
+    """Committed offset of each partition; 0 where there is none."""
+    places = [TopicPartition(topic, number) for number in range(partitions)]
+    request = [ConsumerGroupTopicPartitions(group, places)]
+    try:
+        answer = admin.list_consumer_group_offsets(request)[group].result(30)
+    except KafkaException as error:
+        if error.args[0].code() not in COORDINATOR_NOT_READY:
+            raise
+        return [0] * partitions
+    found = {place.partition: place.offset for place in answer.topic_partitions}
+    return [max(found.get(number, 0), 0) for number in range(partitions)]
+
+
+def wait_until(condition, what: str, worker: Worker | None = None):
+    """Wait for a true value and return it; fails with the worker's log when it never comes."""
+    end = time.monotonic() + DEADLINE_S
+    while not (value := condition()):
+        log = worker.tail() if worker else ""
+        assert worker is None or worker.exit_code is None, f"the worker ended\n{log}"
+        assert time.monotonic() < end, f"waited in vain until {what}\n{log}"
+        time.sleep(0.05)
+    return value
+
+
+def read_all(bootstrap: str, topic: str) -> list:
+    """Every record of a topic up to its present end."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+    left = {}
+    for number in partitions:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+        if high > low:
+            left[number] = high
+    consumer.assign([TopicPartition(topic, number, 0) for number in left])
+    found = []
+    while left:
+        for message in consumer.consume(10_000, 1.0):
+            assert message.error() is None, message.error()
+            found.append(message)
+            if message.offset() + 1 >= left.get(message.partition(), 1 << 62):
+                del left[message.partition()]
+    consumer.close()
+    return found
