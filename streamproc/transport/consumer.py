@@ -22,6 +22,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from faust.assignor.client_assignment import ClientAssignment
 from faust.types import TP, ConsumerMessage
+from faust.types.enums import ProcessingGuarantee
 
 from streamproc.errors import ConfigError
 from streamproc.transport.ack import AckLog, NoIndex
@@ -54,7 +55,7 @@ class Consumer(PartitionConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.in_transaction:
+        if self.app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE:
             raise ConfigError(
                 "processing_guarantee=exactly_once is not supported by the streamproc transport;"
                 " alerts have deterministic ids, so that a repeated one replaces the first"

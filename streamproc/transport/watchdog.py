@@ -15,7 +15,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from streamproc.transport.options import TransportOptions
 
@@ -96,13 +95,3 @@ class Watchdog:
             logging.shutdown()
             self._options.terminate(code)
             return
-
-
-async def crash_worker(agent: Any, error: BaseException) -> None:
-    """Crash the worker when an agent raises: the ``on_error`` of every agent on batches.
-
-    Faust would restart the agent and go on behind the batch that failed, which stays
-    unacknowledged and holds up every commit of its partition.
-    """
-    logger.critical("agent %s failed; the worker ends and its batch is read again", agent.name)
-    await agent.app.consumer.crash(error)

@@ -69,9 +69,7 @@ class MockCluster:
     def refuse(self, api_key: int, *codes: int) -> None:
         """Answer the next requests of a kind with these error codes, one each (0: no error)."""
         array = (ctypes.c_int * len(codes))(*codes)
-        self._lib.rd_kafka_mock_push_request_errors_array(
-            self._cluster, api_key, len(codes), array
-        )
+        self._lib.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, len(codes), array)
 
     def close(self) -> None:
         """End the cluster."""

@@ -67,9 +67,7 @@ def test_a_batch_outside_a_worker_remembers_its_acknowledgement() -> None:
             [("a", 0, 1, 2), ("a", 1, 8, 10), ("a", 0, 2, 3)],
             id="runs stay in order",
         ),
-        pytest.param(
-            [("a", 0, 1), ("b", 0, 5)], [("a", 0, 1, 2), ("b", 0, 5, 6)], id="two topics"
-        ),
+        pytest.param([("a", 0, 1), ("b", 0, 5)], [("a", 0, 1, 2), ("b", 0, 5, 6)], id="two topics"),
         pytest.param([("a", 0, 1), ("a", 0, 7)], [("a", 0, 1, 8)], id="compacted away between"),
     ],
 )
