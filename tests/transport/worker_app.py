@@ -1,0 +1,54 @@
+"""The app that tests/transport/test_worker.py starts as a process of its own.
+
+Set by environment: BOOTSTRAP, and MISBEHAVE for what the agent does to the batch that holds the
+record with offset 500 of any partition: ``raise``, ``block`` (the event loop), ``hang`` (block, and
+survive the crash of the worker), or nothing. Every batch writes "partition first next" to the
+topic ``cover`` before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import faust
+
+from streamproc.transport.batch import BatchTopic
+from streamproc.transport.options import TransportOptions
+
+app = faust.App(
+    "group",
+    broker=f"streamproc://{os.environ['BOOTSTRAP']}",
+    broker_commit_interval=0.1,
+    broker_session_timeout=2.0,
+    broker_heartbeat_interval=0.3,
+    topic_disable_leader=True,
+    topic_allow_declare=False,
+    web_enabled=False,
+    store="memory://",
+)
+app.streamproc_options = TransportOptions(
+    batch_records=50, batch_age_max_s=2.0, crash_exit_s=3.0, drain_timeout_s=1.0
+)
+misbehave = os.environ.get("MISBEHAVE", "")
+
+
+@app.agent(BatchTopic(app, topics=["events"]))
+async def detect(stream):
+    async for batch in stream.noack():
+        if batch.first_offset <= 500 < batch.next_offset:
+            if misbehave == "raise":
+                raise LookupError("record 500")
+            if misbehave == "block":
+                time.sleep(3600)
+            if misbehave == "hang":
+                await app.consumer.crash(LookupError("record 500"))
+                time.sleep(3600)
+        cover = f"{batch.partition} {batch.first_offset} {batch.next_offset}"
+        await app.producer.produce("cover", None, cover.encode())
+        time.sleep(0.002)  # so that a kill comes in the middle
+        batch.ack()
+
+
+if __name__ == "__main__":
+    app.main()
