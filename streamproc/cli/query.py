@@ -32,8 +32,6 @@ Examples:
   streamproc query 'process where process.parent.name : "w3wp.exe"' events.ndjson.zst
   streamproc query 'any where true | head 3' events.ndjson | jq .
   zcat *.gz | streamproc query 'network where cidrMatch(source.ip, "10.0.0.0/8")' -
-  streamproc query 'sequence by host.id with maxspan=1m
-      [process where process.name : "cmd.exe"] [network where true]' events.ndjson
 """
 
 
@@ -68,9 +66,8 @@ def query(
 ) -> None:
     """Print the events that an EQL query finds, in the order of their time.
 
-    Events are printed as they stand in the files, one a line. Each result of a sequence is one
-    line with a JSON array of its events; null stands for an event that had to be missing.
-    Files may be plain, gzip or zstd; - is standard input.
+    Events are printed as they stand in the files, one a line. Files may be plain, gzip or zstd;
+    - is standard input. What is found is held in memory until all is read, to be put in order.
 
     Ends with 0 whether anything was found or not, with 1 when a file is cut or damaged, and
     with 2 when the query is wrong.

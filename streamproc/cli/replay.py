@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import orjson
 from streamproc.cli.console import ReadingBar, complain, count, counting_bar, say, size, warn
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput, dead_letter_line
 from streamproc.cli.rule_paths import load_for_running, rules_option
+from streamproc.config_sources import load_settings
 from streamproc.engine.batch import RecordList
 from streamproc.engine.detector import Detections, Detector, DetectorOptions
 from streamproc.engine.program import Program
@@ -33,10 +33,9 @@ from streamproc.ruleset.ruleset import RuleSet
 
 EXIT_INCOMPLETE = 1
 
-# Files have no limit like that of a topic: outputs and dead letters are written whole.
-OPTIONS = DetectorOptions(output_bytes_max=sys.maxsize, dead_letter_bytes_max=sys.maxsize)
-
 OUTCOMES = ("matched", "unmatched", "filtered", "invalid", "failed")
+
+_RULES_SHOWN_MAX = 10  # the busiest ones; the summary has all
 
 EPILOG = """\b
 Examples:
@@ -77,7 +76,6 @@ class Tally:
 
     records: int = 0
     bytes: int = 0
-    alerts: Counter[str] = field(default_factory=Counter)  # by rule id
     faults: list[str] = field(default_factory=list)  # files that could not be read to their end
     seconds: float = 0.0
 
@@ -120,16 +118,18 @@ def replay(
 
     Files may be plain, gzip or zstd (told by their content, not by their name); - is standard
     input. An output named - is standard output. Alerts carry the same ids as those of the
-    worker where events carry host.id and event.id.
+    worker where events carry host.id and event.id. The worker's settings hold that concern the
+    engine: record_bytes_max, look_ahead_s, default_context_requests (see: streamproc config).
 
     Ends with 0 when all files were read to their end, dead letters or not; with 1 when a file
     is cut or damaged (what could be read was evaluated); with 2 when nothing was done.
     """  # fmt: skip
     sources = open_files(files)
     _refuse_clashes(files, (alerts_name, requests_name, letters_name, summary_name))
+    options = detector_options()
     ruleset = load_for_running(rules_paths)
     counters = Counters()
-    detector = Detector(compile_program(ruleset), OPTIONS, counters)
+    detector = Detector(compile_program(ruleset), options, counters)
     with ExitStack() as stack:
         outputs = Outputs(
             stack.enter_context(NdjsonOutput(alerts_name)),
@@ -142,6 +142,22 @@ def replay(
             document = summarize(tally, files, counters, ruleset)
             summary.write([orjson.dumps(document, option=orjson.OPT_INDENT_2)])
     _close(tally, sources, counters, ruleset)
+
+
+def detector_options() -> DetectorOptions:
+    """Return the worker's settings of the engine, without the limits of its topics.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    settings = load_settings().settings
+    return DetectorOptions(
+        record_bytes_max=settings.record_bytes_max,
+        output_bytes_max=sys.maxsize,
+        dead_letter_bytes_max=sys.maxsize,
+        look_ahead_s=settings.look_ahead_s,
+        default_context_requests=settings.default_context_requests,
+    )
 
 
 def compile_program(ruleset: RuleSet) -> Program:
@@ -222,12 +238,17 @@ def _close(
 ) -> None:
     """Say how it went; end with EXIT_INCOMPLETE if a file could not be read whole."""
     names = {rule.rule_id: rule.name for rule in ruleset.rules}
-    for rule_id, matches in counters.rule_matches.most_common():
+    for rule_id, matches in counters.rule_matches.most_common(_RULES_SHOWN_MAX):
         say(f"{matches:>8,}  {names.get(rule_id, rule_id)}")
+    more = len(counters.rule_matches) - _RULES_SHOWN_MAX
+    if more > 0:
+        say(f"          and {count(more, 'more rule', 'more rules')} (all: --summary FILE)")
     pace = tally.records / max(tally.seconds, 1e-9)
+    share = counters.outcomes["filtered"] / max(tally.records, 1)
     say(
         f"Replayed {count(tally.records, 'event')} ({size(tally.bytes)}) of "
-        f"{count(len(sources), 'file')} in {tally.seconds:,.1f} s, {pace:,.0f} events/s: "
+        f"{count(len(sources), 'file')} in {tally.seconds:,.1f} s, {pace:,.0f} events/s, "
+        f"{share:.1%} ended by the prefilter: "
         f"{count(sum(counters.alerts.values()), 'alert')}, "
         f"{count(sum(counters.context_requests.values()), 'context request')}, "
         f"{count(sum(counters.dead_letters.values()), 'dead letter')}.",

@@ -224,6 +224,41 @@ def test_shipped_rules_are_the_default(tmp_path: Path):
     assert alert["kibana.alert.rule.rule_id"] == "f81ee52c-297e-46d9-9205-07e66931df26"
 
 
+def test_settings_of_the_engine_hold(rules: Path, monkeypatch: pytest.MonkeyPatch):
+    """What turns something off in the worker turns it off here; a wrong one stops the start."""
+    variable = "STREAMPROC_DEFAULT_CONTEXT_REQUESTS"
+    monkeypatch.setenv(variable, "false")
+    quiet = replay("--rules", rules, "-", stdin=ndjson([event(1)]))
+    monkeypatch.setenv(variable, "perhaps")
+    wrong = replay("--rules", rules, "-", stdin=ndjson([event(1)]))
+
+    assert ": 1 alert, 0 context requests, " in quiet.stderr
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert variable in wrong.stderr
+
+
+def test_many_rules_are_summed_up_in_ten_lines(tmp_path: Path):
+    """The closing lines stay on the screen; the summary has every rule."""
+    for number in range(12):
+        write_rule(tmp_path / f"{number}.toml", WEB_SHELL, f"rule-{number}", f"Rule {number}")
+    summary = tmp_path / "summary"
+
+    result = replay("--rules", tmp_path, "--summary", summary, "-", stdin=ndjson([event(1)]))
+
+    assert len(result.stderr.splitlines()) == 12
+    assert "          and 2 more rules (all: --summary FILE)\n" in result.stderr
+    assert len(json.loads(summary.read_text())["alerts_by_rule"]) == 12
+
+
+def test_sequence_rules_are_not_left_out_in_silence(rules: Path):
+    """Rules that load and are not run are counted in a warning."""
+    query = "sequence by host.id with maxspan=1m [process where true] [file where true]"
+    write_rule(rules / "sequence.toml", query, OTHER_RULE_ID)
+    result = replay("--rules", rules, "-", stdin=ndjson([event(1)]))
+
+    assert "Warning: 1 sequence rule loaded, but not run" in result.stderr
+
+
 def start_replay(*args: object, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "streamproc", "replay", *map(str, args)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
