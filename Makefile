@@ -55,10 +55,10 @@ clean: ## remove all that these commands made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements-dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	    echo "streamproc needs Python 3.11 or newer, and '$(PYTHON)' is" \
-	        "$$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	        "$$($(PYTHON) --version 2> /dev/null || echo missing). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
 	    echo "'$(PYTHON)' cannot make virtual environments: install its venv module" \
 	        "(on Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
 	@echo "Setting up $(VENV) (once per lock) ..."

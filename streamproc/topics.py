@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -18,6 +18,8 @@ from streamproc.config import KIB, Settings
 from streamproc.errors import ConfigError
 
 TIMEOUT_S = 30.0
+# Errors that waiting does not mend: wrong credentials or certificates, either side's.
+REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})
 HOUR_MS = 3_600_000
 # Key, headers and the batch around a record count towards max.message.bytes too.
 RECORD_OVERHEAD_BYTES = 64 * KIB
@@ -128,7 +130,7 @@ def create_topics(
         ConfigError: An option is out of range, or the cluster cannot be reached.
     """
     plans = plan_topics(settings, options)
-    admin = _admin_client(settings)
+    admin = _connect(settings)
     try:
         found = _existing(admin, plans)
         missing = [plan for plan in plans if plan.topic not in found]
@@ -139,9 +141,7 @@ def create_topics(
         visible = _wait_until_visible(admin, made + overtaken)
         found.update((plan.topic, visible[plan.topic]) for plan in overtaken)
     except KafkaException as error:
-        raise ConfigError(
-            f"Kafka at {settings.bootstrap_servers} (bootstrap_servers): {_words(error.args[0])}"
-        ) from None
+        raise _unreachable(settings, error.args[0]) from None
     outcomes = []
     for plan in plans:
         if plan.topic in found:
@@ -153,14 +153,39 @@ def create_topics(
     return outcomes
 
 
-def _admin_client(settings: Settings) -> AdminClient:
-    options = settings.librdkafka_client_options()
+def _connect(settings: Settings) -> AdminClient:
+    """An admin client that has reached the cluster.
+
+    Raises:
+        ConfigError: librdkafka refuses the settings, or the cluster refuses us or is not there.
+    """
+    errors: list[KafkaError] = []
+    options: dict[str, Any] = settings.librdkafka_client_options()
     options["bootstrap.servers"] = settings.bootstrap_servers
-    options["log_level"] = 0  # what fails is reported below, in one line
+    options["error_cb"] = errors.append
+    options["log_level"] = 0  # what fails is told below, in one line
     try:
-        return AdminClient(options)
+        admin = AdminClient(options)
     except KafkaException as error:
         raise ConfigError(f"Kafka client settings: {_words(error.args[0])}") from None
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            admin.list_topics(timeout=1)
+            return admin
+        except KafkaException as error:
+            admin.poll(0)  # calls error_cb
+            refusals = [seen for seen in errors if seen.code() in REFUSALS]
+            # A refusal will not get better; a broker that is not there yet may come.
+            if refusals or time.monotonic() > deadline:
+                told = [*refusals, *reversed(errors), error.args[0]][0]
+                raise _unreachable(settings, told) from None
+
+
+def _unreachable(settings: Settings, error: KafkaError) -> ConfigError:
+    return ConfigError(
+        f"Kafka at {settings.bootstrap_servers} (bootstrap_servers): {_words(error)}"
+    )
 
 
 def _config(record_bytes_max: int, retention_ms: int, min_insync_replicas: int) -> dict[str, str]:

@@ -1,15 +1,15 @@
 """Fixtures for all tests, and the rule for tests that need a real Kafka.
 
-A test that uses ``kafka`` or ``kafka_broker`` is marked ``kafka`` by itself. Where no broker is to
-be had such tests are skipped and one loud line at the end says so; with
+A test that uses one of the fixtures below is marked ``kafka`` by itself. Where no broker is to be
+had such tests are skipped and one loud line at the end says so; with
 ``STREAMPROC_TEST_REQUIRE_KAFKA=1`` they fail instead, so that CI can never go green without them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if {"kafka", "kafka_broker"} & set(getattr(item, "fixturenames", ())):
+        if {"kafka", "make_kafka_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
 
 
@@ -51,21 +51,38 @@ def kafka(
     cluster.close()
 
 
-@pytest.fixture
-def kafka_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KafkaBroker]:
-    """A running broker for this test alone, to be stopped, killed, paused and restarted."""
+@pytest.fixture(scope="session")
+def make_kafka_broker(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., KafkaBroker]]:
+    """Starts brokers of one's own: takes what ``KafkaBroker`` takes after its directory.
+
+    They run until they are stopped or the run ends.
+    """
     try:
         find_java()
         fetch_kafka()
     except KafkaUnavailableError as error:
         _do_without(request.config, str(error))
-    broker = KafkaBroker(tmp_path / "kafka")
-    (tmp_path / "kafka").mkdir()
-    request.config.stash[BROKERS].append(broker)
-    broker.start()
+    brokers = request.config.stash[BROKERS]
+
+    def make(**options: Any) -> KafkaBroker:
+        broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), **options)
+        brokers.append(broker)
+        broker.start()
+        return broker
+
+    yield make
+    for broker in brokers:
+        broker.kill()
+
+
+@pytest.fixture
+def kafka_broker(make_kafka_broker: Callable[..., KafkaBroker]) -> Iterator[KafkaBroker]:
+    """A running broker for this test alone, to be stopped, killed, paused and restarted."""
+    broker = make_kafka_broker()
     yield broker
     broker.kill()
-    request.config.stash[BROKERS].remove(broker)
 
 
 def _do_without(config: pytest.Config, reason: str) -> None:
@@ -85,6 +102,8 @@ def pytest_runtest_makereport(item: pytest.Item):
                 item.config.stash[LEFT_OUT][item.nodeid] = reason.partition(NO_KAFKA)[2]
         elif report.failed:
             for broker in item.config.stash[BROKERS]:
+                if broker.pid is None and broker is not item.config.stash[BROKERS][-1]:
+                    continue  # ended with an earlier test
                 section = f"end of the log of the broker at {broker.bootstrap}"
                 report.sections.append((section, broker.log_tail()))
     return report

@@ -51,7 +51,7 @@ BROKER_PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
     "inter.broker.listener.name": "PLAINTEXT",
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "3",
@@ -82,21 +82,34 @@ class KafkaBroker:
     Args:
         directory: Empty directory for its configuration, data and log.
         properties: Broker properties that add to or replace ``BROKER_PROPERTIES``.
+        secure: Properties of a second listener that takes SASL_SSL only: certificates and
+            mechanisms, without their prefix ``listener.name.secure.``. None makes no such listener.
+        scram_users: Password by user name, for both SCRAM mechanisms.
 
     Attributes:
         bootstrap: ``host:port`` for clients; stays the same over restarts.
+        secure_bootstrap: The same of the second listener.
         start_s: Seconds that the last start took, until a client saw the broker.
     """
 
-    def __init__(self, directory: Path, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        properties: Mapping[str, str] | None = None,
+        secure: Mapping[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
+    ) -> None:
         self._directory = directory
         self._log_path = directory / "broker.log"
         self._config_path = directory / "server.properties"
         self._properties = dict(properties or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
-        port, self._controller_port = _free_ports(2)
+        self._secure = secure
+        self._scram_users = dict(scram_users or {})
+        port, secure_port, self._controller_port = _free_ports(3)
         self.bootstrap = f"127.0.0.1:{port}"
+        self.secure_bootstrap = f"127.0.0.1:{secure_port}"
         self.start_s = 0.0
 
     def start(self) -> None:
@@ -164,6 +177,10 @@ class KafkaBroker:
 
     def _format(self, command: list[str]) -> None:
         listeners = f"PLAINTEXT://{self.bootstrap}"
+        secure = {}
+        if self._secure is not None:
+            listeners += f",SECURE://{self.secure_bootstrap}"
+            secure = {f"listener.name.secure.{name}": v for name, v in self._secure.items()}
         controller = f"127.0.0.1:{self._controller_port}"
         properties = {
             "controller.quorum.voters": f"1@{controller}",
@@ -171,12 +188,18 @@ class KafkaBroker:
             "advertised.listeners": listeners,
             "log.dirs": str(self._directory / "data"),
             **BROKER_PROPERTIES,
+            **secure,
             **self._properties,
         }
         config_path = self._config_path.with_suffix(".new")
         config_path.write_text("".join(f"{name}={properties[name]}\n" for name in properties))
+        format_command = [*command, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]
+        for name, password in self._scram_users.items():
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                user = f"{mechanism}=[name={name},password={password}]"
+                format_command += ["--add-scram", user]
         formatted = subprocess.run(
-            [*command, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", config_path],
+            [*format_command, "-c", str(config_path)],
             capture_output=True,
             text=True,
             timeout=START_TIMEOUT_S,
