@@ -79,7 +79,8 @@ def take_out(node: Any, path: str) -> None:
         # Assigned in place: the list hangs in its parent.
         node[:] = [item for item in node if item != {}]
     elif isinstance(node, dict):
-        node.pop(path, None)
+        for key in [key for key in node if key == path or key.startswith(f"{path}.")]:
+            del node[key]
         for head, rest in _splits(path):
             child = node.get(head)
             if isinstance(child, dict | list) and child:
