@@ -213,7 +213,7 @@ def test_rule_and_threat_of_the_source_give_way_and_are_kept():
     assert document["streamproc.original.rule.name"] == "ET SCAN"
     assert document["streamproc.original.rule.category"] == "scan"
     assert document["streamproc.original.rule.author"] == "them"
-    assert "rule.author" not in document
+    assert raw_values(document, "rule.author") == [["Elastic"]]
     assert raw_values(document, "threat.tactic.id") == [["TA0003", "TA0002"]]
     assert document["streamproc.original.threat.tactic.id"] == "TA0043"
     assert document["threat"] == {"indicator": {"ip": "10.0.0.1"}}
