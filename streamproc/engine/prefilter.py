@@ -18,8 +18,10 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import hyperscan
@@ -34,8 +36,12 @@ JOINED_BYTES: Final = 1 << 20
 JOINED_SHARE: Final = 0.4
 """The first scan is worth its time while at most this share of the records passes it."""
 
-LITERALS_PER_RULE: Final = 1000
-"""Literals that cost as much in every scan as the evaluation of one rule (2 ns each, 2 us)."""
+# Costs per record, in units of what one more literal costs a scan (about 2 ns).
+RULE_COST: Final = 1000
+"""The evaluation of one rule."""
+
+HIT_COST: Final = 200
+"""One literal that is hit: a call from Hyperscan into Python."""
 
 SMALL_RULE_SET: Final = 500
 """Up to this many literals in all, none is left out: a scan for so few costs the same."""
@@ -100,8 +106,8 @@ class Prefilter:
     """
 
     def __init__(self, rule_clauses: Sequence[Clauses]) -> None:
-        literals = _Literals()
         self._clauses = tuple(tuple(rule) for rule in rule_clauses)
+        literals = _Literals(chain.from_iterable(self._clauses))
         self._all = tuple(range(len(self._clauses)))
         self._is_small = sum(_size(rule) for rule in self._clauses) <= SMALL_RULE_SET
         self._always: list[int] = []
@@ -129,9 +135,9 @@ class Prefilter:
         kept = []
         passing = 1.0
         for clause in clauses:
-            worth = passing * (1 - min(clause.share, 0.99)) * LITERALS_PER_RULE
+            saved = passing * (1 - min(clause.share, 0.99)) * RULE_COST
             is_kept = not trigger or self._is_small
-            ids = literals.ids(clause, math.inf if is_kept else worth)
+            ids = literals.ids(clause, math.inf if is_kept else saved)
             if not ids:
                 continue
             kept.append(clause)
@@ -277,7 +283,8 @@ class Prefilter:
 class _Literals:
     """Everything that is looked for, numbered; equal expressions share a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, clauses: Iterable[Clause]) -> None:
+        self._uses = Counter(clause.requirements for clause in clauses)
         self.expressions: dict[bytes, int] = {}
         self.characters: set[str] = set()
         self._by_clause: dict[tuple[object, ...], tuple[JsonText, ...]] = {}
@@ -285,12 +292,14 @@ class _Literals:
     def ids(self, clause: Clause, worth: float) -> frozenset[int]:
         """Numbers of the literals of which one must occur; empty if any record may pass.
 
-        Also empty if the clause would bring in more than ``worth`` new literals.
+        Also empty if the clause's new literals cost more than ``worth``; what they cost is
+        shared by all rules that have the clause.
         """
         known = self._by_clause.get(clause.requirements)
         if known is None:
             known = self._by_clause[clause.requirements] = tuple(_without_longer(clause))
-        if sum(text.expression not in self.expressions for text in known) > worth:
+        new = sum(text.expression not in self.expressions for text in known)
+        if new and new + HIT_COST * clause.share > worth * self._uses[clause.requirements]:
             return frozenset()
         for text in known:
             self.characters.update(text.text)

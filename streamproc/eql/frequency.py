@@ -34,10 +34,10 @@ temp thread title token transport trusted tty type uptime user user_agent value 
 vpid windows working_directory
 """
 
-_GUARDS: Final = """
+_GUARDS: Final = r"""
 windows|linux|macos|start|end|change|info|process|file|network|registry|library|creation|exec|
 fork|executed|access|connection|event|endpoint|logs|metrics|allowed|success|failure|trusted|
-unknown|high|medium|low|system|root|default|none|limited|full|disabled|x86_64|amd64|arm64
+c:\windows\system32\.exe|/usr/bin/|unknown|high|medium|low|system|root|default|none|limited|full|disabled|x86_64|amd64|arm64
 """
 """Constants that whole classes of events share: useful as a second condition only."""
 
