@@ -352,7 +352,7 @@ def _call(call: Call) -> Clauses:
 
 _TO_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _NUMBER_TEXT: Final = frozenset("0123456789.+-e")
-_WORDS: Final = ("true", "false", "null", "nan", "infinity")
+_WORDS: Final = ("true", "false", "null", "nan", "-infinity")
 # Texts that a date, ip or version field may hold in another spelling.
 _SPELLINGS: Final = re.compile(
     r"""[+-]?\d{4,}[-/T] | now                   # date

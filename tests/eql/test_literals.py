@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from streamproc.eql.compiler import CompileOptions, compile_event_query
+from streamproc.eql.event import Event
 from streamproc.eql.literals import (
     MAX_CLAUSES,
     MAX_REQUIREMENTS,
@@ -14,6 +16,7 @@ from streamproc.eql.literals import (
 )
 from streamproc.eql.nodes import EventQuery
 from streamproc.eql.parser import parse_query
+from streamproc.eql.signatures import SIGNATURES
 
 
 def clauses_of(text: str, category_field: str = "event.category") -> tuple[Clause, ...]:
@@ -81,6 +84,7 @@ def required(condition: str) -> set[str]:
         ('id : "tr*"', set()),
         ('id == "true"', set()),
         ('id : "*alse"', set()),
+        ('id : "-INF*"', set()),
         ('id == "0x1f"', {'"0x1f"'}),
         ('name in ("cmd.exe", "5")', set()),
         ("name in (5, 6)", set()),
@@ -116,6 +120,43 @@ def required(condition: str) -> set[str]:
 def test_required(condition: str, expected: set[str]) -> None:
     """The clauses of a condition, no more and no fewer."""
     assert required(condition) == expected
+
+
+CALLS = (
+    *(f"{name}({args})" for name in ("add", "subtract", "multiply", "divide", "modulo")
+      for args in ("rare_field, 1", "1, rare_field")),
+    *(f'{name}({args})' for name in ("startsWith", "endsWith", "stringContains", "indexOf")
+      for args in ('rare_field, "x"', '"x", rare_field', "rare_field, other_field")),
+    'between(rare_field, "a", "b")',
+    'cidrMatch(rare_field, "10.0.0.0/8")',
+    'concat("x", rare_field)',
+    'concat(rare_field, "x", "y")',
+    'indexOf("xyz", "y", rare_field)',
+    "length(rare_field)",
+    "number(rare_field)",
+    'number("10", rare_field)',
+    "string(rare_field)",
+    "substring(rare_field, 1)",
+    'substring("xyz", rare_field)',
+    'substring("xyz", 0, rare_field)',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_needed_arguments(call: str) -> None:
+    """A field whose key is required leaves the function without a result when it is missing."""
+    clauses = clauses_of(f"any where {call} != null")
+    keys = {str(item) for clause in clauses for item in clause.requirements}
+    assert call.find("rare_field") > call.find("(") + 1 or "key rare_field" in keys
+    if keys:
+        body = parse_query(f"any where {call} != null").body
+        assert isinstance(body, EventQuery)
+        assert not compile_event_query(body, CompileOptions())(Event({"other_field": "x"}))
+
+
+def test_every_function_is_known() -> None:
+    """The calls above name every function there is."""
+    assert {call.partition("(")[0] for call in CALLS} == {s.name for s in SIGNATURES.values()}
 
 
 def test_category() -> None:
