@@ -20,7 +20,9 @@ GROUP = "group"
 DEADLINE_S = 60.0
 
 
-def make_app(bootstrap: str, *, conf: dict[str, Any] | None = None, **options: Any) -> faust.App:
+def make_app(
+    bootstrap: str, *, conf: dict[str, Any] | None = None, group: str = GROUP, **options: Any
+) -> faust.App:
     """A worker's app: quick commits, no web server, and a process that cannot be ended."""
     options.setdefault("tune_gc", False)
     options.setdefault("terminate", lambda code: None)
@@ -36,8 +38,10 @@ def make_app(bootstrap: str, *, conf: dict[str, Any] | None = None, **options: A
         "store": "memory://",
         **(conf or {}),
     }
-    app = faust.App(GROUP, **settings)
+    app = faust.App(group, **settings)
     app.streamproc_options = TransportOptions(**options)
+    # Faust gives agents and tables a second to register; here they are there already.
+    app.tables.sleep = lambda seconds: asyncio.sleep(min(seconds, 0.01))
     return app
 
 
@@ -91,9 +95,11 @@ def client(bootstrap: str, group: str = GROUP) -> confluent_kafka.Consumer:
     )
 
 
-def committed(bootstrap: str, partitions: int, topic: str = "events") -> list[int | None]:
+def committed(
+    bootstrap: str, partitions: int, topic: str = "events", group: str = GROUP
+) -> list[int | None]:
     """What the group has committed in each partition; None for nothing."""
-    consumer = client(bootstrap)
+    consumer = client(bootstrap, group)
     places = [TopicPartition(topic, number) for number in range(partitions)]
     found = [place.offset for place in consumer.committed(places, timeout=30)]
     consumer.close()

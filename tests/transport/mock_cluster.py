@@ -7,6 +7,7 @@ setting, which can do none of these.
 from __future__ import annotations
 
 import ctypes
+import socket
 from pathlib import Path
 
 import confluent_kafka
@@ -52,11 +53,14 @@ class MockCluster:
         self._client = self._lib.rd_kafka_new(0, conf, error, 512)
         assert self._client, error.value
         self._cluster = self._lib.rd_kafka_mock_cluster_new(self._client, 1)
+        self.bootstrap = self._lib.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
+        # The cluster's thread looks at requests from here once a second; a connection wakes it.
+        host, port = self.bootstrap.split(":")
+        socket.create_connection((host, int(port))).close()
         self._lib.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, rebalance_delay_ms)
         for name, partitions in topics.items():
             made = self._lib.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
             assert made == 0, name
-        self.bootstrap = self._lib.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
 
     def down(self) -> None:
         """Take the broker away."""

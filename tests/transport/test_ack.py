@@ -43,8 +43,7 @@ class NaiveLog:
 @settings(deadline=None, max_examples=200)
 @given(runs_and_order())
 def test_watermark_is_the_completed_prefix(case) -> None:
-    """After every acknowledgement the watermark is that of the naive model: never past a run in
-    flight, and never behind a completed prefix."""
+    """After every acknowledgement the watermark is the naive model's, neither ahead nor behind."""
     runs, order = case
     log, model = AckLog(), NaiveLog(runs)
     for first, following in runs:

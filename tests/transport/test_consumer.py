@@ -373,7 +373,7 @@ def test_two_workers_share_the_partitions(cluster, caplog) -> None:
             await until(lambda: len(seen[0] | seen[1]) == 8400)
         return first.streamproc_options.counters, seen
 
-    counters, seen = asyncio.run(run())
+    counters, _ = asyncio.run(run())
     assert counters.rebalances["revoked"] >= 2
     assert len(counters.partitions) == 4
     assert committed(cluster.bootstrap, 4) == [2100] * 4

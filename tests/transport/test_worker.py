@@ -86,8 +86,7 @@ def covered(cluster: MockCluster) -> set[tuple[int, int]]:
 
 
 def test_kill_9_loses_nothing(cluster, start) -> None:
-    """Killed twice in the middle: every commit lies within what is covered, and in the end
-    every record is covered by an output that the broker has."""
+    """Killed twice in the middle: no commit is ahead of the outputs, and the outputs cover all."""
     for batches in (20, 60):
         worker = start()
         await_cover(cluster, batches)

@@ -1,0 +1,104 @@
+"""What the mock cluster cannot show: rebalances with commits, deletion, on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from tests.transport.harness import collect, committed, fill, make_app, running, until
+
+
+@pytest.fixture
+def group() -> str:
+    """A consumer group of the test's own."""
+    return f"group-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_rebalance_commits_first_and_repeats_nothing(kafka, group) -> None:
+    """Commit on revoke: with no other commit at all, the next owner starts behind what is done."""
+    topic = kafka.create_topic("events", partitions=4)
+
+    async def run():
+        # Only revocations and stops commit.
+        conf = {"broker_commit_interval": 3600.0}
+        apps = [make_app(kafka.bootstrap, group=group, conf=conf) for _ in range(2)]
+        seen = [collect(app, topic) for app in apps]
+        async with running(apps[0]):
+            fill(kafka.bootstrap, topic, 4000, 4)
+            await until(lambda: len(seen[0]) == 4000)
+            async with running(apps[1]):
+                await until(lambda: [len(app.consumer.assignment()) for app in apps] == [2, 2])
+                fill(kafka.bootstrap, topic, 4000, 4)
+                await until(lambda: len(seen[0] | seen[1]) == 8000)
+            await until(lambda: len(apps[0].consumer.assignment()) == 4)
+            fill(kafka.bootstrap, topic, 400, 4)
+            await until(lambda: len(seen[0] | seen[1]) == 8400)
+        return seen[0] + seen[1], [app.streamproc_options.counters for app in apps]
+
+    seen, counters = asyncio.run(run())
+    assert set(seen.values()) == {1}
+    assert committed(kafka.bootstrap, 4, topic, group) == [2100] * 4
+    assert not counters[0].commit_failures
+    assert not counters[1].commit_failures
+
+
+def test_deleted_records_are_counted_as_lost(kafka, group, caplog) -> None:
+    """Records deleted while the worker was away: counted exactly, and named in an ERROR."""
+    topic = kafka.create_topic("events", partitions=1)
+
+    async def run(expected: int):
+        app = make_app(kafka.bootstrap, group=group)
+        seen = collect(app, topic)
+        async with running(app):
+            await until(lambda: len(seen) == expected)
+            if expected != 100:
+                await until(lambda: app.streamproc_options.counters.records_lost)
+        return app.streamproc_options.counters
+
+    fill(kafka.bootstrap, topic, 100, 1)
+    asyncio.run(run(100))
+    fill(kafka.bootstrap, topic, 300, 1)
+    deleted = kafka.admin.delete_records([TopicPartition(topic, 0, 250)])
+    assert next(iter(deleted.values())).result(30).low_watermark == 250
+    counters = asyncio.run(run(150))
+    assert counters.records_lost == {(topic, 0): 150}
+    assert "offsets 100 to 249; reading on from 250" in caplog.text
+    assert committed(kafka.bootstrap, 1, topic, group) == [400]
+
+
+def test_a_topic_made_anew_is_read_from_its_beginning(kafka, group, caplog) -> None:
+    """The committed offset lies beyond the end of the new topic."""
+    topic = kafka.create_topic("events", partitions=1)
+
+    async def run(expected: int):
+        app = make_app(kafka.bootstrap, group=group)
+        seen = collect(app, topic)
+        async with running(app):
+            await until(lambda: len(seen) == expected)
+
+    fill(kafka.bootstrap, topic, 100, 1)
+    asyncio.run(run(100))
+    kafka.admin.delete_topics([topic])[topic].result(30)
+    end = time.monotonic() + 30
+    while topic in kafka.admin.list_topics(timeout=30).topics and time.monotonic() < end:
+        time.sleep(0.1)
+    remake(kafka, topic)
+    fill(kafka.bootstrap, topic, 40, 1)
+    if committed(kafka.bootstrap, 1, topic, group) == [None]:
+        pytest.skip("this broker deletes the group's offsets with the topic")
+    asyncio.run(run(40))
+    assert "the committed offset 100 is beyond the end" in caplog.text
+    assert committed(kafka.bootstrap, 1, topic, group) == [40]
+
+
+def remake(kafka, topic: str) -> None:
+    """Make a topic with a given name again."""
+    from confluent_kafka.admin import NewTopic
+
+    made = kafka.admin.create_topics([NewTopic(topic, 1, replication_factor=1)])
+    made[topic].result(30)
+    kafka._wait_until_led(topic, 1)
