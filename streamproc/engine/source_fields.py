@@ -52,9 +52,12 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def fields_below(document: dict[str, Any], *roots: str) -> dict[str, Any]:
     """Return the fields at and below some paths, flat; several values become a list."""
     found: dict[str, Any] = {}
-    for path, value in leaves(document):
-        if any(path == root or path.startswith(f"{root}.") for root in roots):
-            found[path] = combined(found[path], value) if path in found else value
+    heads = {_root(root) for root in roots}
+    below = tuple(f"{root}." for root in roots)
+    for key in [key for key in document if _root(key) in heads]:
+        for path, value in leaves(document[key], key):
+            if path in roots or path.startswith(below):
+                found[path] = combined(found[path], value) if path in found else value
     return found
 
 
@@ -97,7 +100,11 @@ def combined(one: Any, other: Any) -> list[Any]:
 
 
 def _is_left_out(key: str) -> bool:
-    return key.partition(".")[0] in _ROOTS_LEFT_OUT
+    return _root(key) in _ROOTS_LEFT_OUT
+
+
+def _root(key: str) -> str:
+    return key.partition(".")[0]
 
 
 def _copy(node: Any, path: str, depth: int, dropped: list[str]) -> Any:
@@ -127,17 +134,28 @@ def _join_twins(document: dict[str, Any]) -> None:
     """
     paths: dict[str, list[str]] = {}
     for key, value in document.items():
-        paths.setdefault(key.partition(".")[0], []).extend(_paths(value, key))
+        # Without a dot in any key there is one way to write each path.
+        if "." in key or _has_dots(value):
+            paths[_root(key)] = []
+    for key, value in document.items() if paths else ():
+        if _root(key) in paths:
+            paths[_root(key)] += _paths(value, key)
     for root, found in paths.items():
         if not _has_twins(found):
             continue
         fields = fields_below(document, root)
-        for key in [key for key in document if key.partition(".")[0] == root]:
+        for key in [key for key in document if _root(key) == root]:
             del document[key]
         outer = {head for path in fields for head, _ in _splits(path)}
         for path, value in fields.items():
             if path not in outer:
                 _put(document, path.split("."), value)
+
+
+def _has_dots(node: Any) -> bool:
+    if isinstance(node, dict):
+        return "." in "".join(node) or any(map(_has_dots, node.values()))
+    return isinstance(node, list) and any(map(_has_dots, node))
 
 
 def _paths(node: Any, path: str) -> list[str]:
