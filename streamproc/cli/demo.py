@@ -15,6 +15,9 @@ from streamproc.demo.screen import open_screen
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell expects
 
+# Asked to end, or the terminal was closed.
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
 
 @click.command()
 @click.option(
@@ -45,7 +48,7 @@ def demo(seconds: float, rate: int, seed: int) -> None:
     web shell on one Exchange server and an exploit of another raise alerts; look-alikes raise
     none. Ends by itself: exit code 0 if every expected alert came, 1 if not.
     """
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    previous = {number: signal.signal(number, _interrupt) for number in _ENDING_SIGNALS}
     screen = open_screen(Console())
     try:
         run_demo(DemoOptions(seconds, rate, seed), screen)
@@ -58,7 +61,8 @@ def demo(seconds: float, rate: int, seed: int) -> None:
         click.echo("Stopped before the end; the worker was ended.", err=True)
         sys.exit(EXIT_INTERRUPTED)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

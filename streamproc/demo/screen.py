@@ -91,7 +91,6 @@ class LiveScreen:
         table.add_column(overflow="fold")
         for label, value in rows:
             table.add_row(f" {label}", Text(value))
-        self._console.print()
         self._console.print(table)
 
     def _draw(self, picture: Picture | Spinner, now_s: float, *, is_last: bool) -> None:
@@ -142,7 +141,9 @@ class PlainScreen:
             self._say(f"{label}: {value}" if label else f"  {value}")
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        # Not through rich, which answers a closed pipe with an exit of its own.
+        self._console.file.write(line + "\n")
+        self._console.file.flush()
 
 
 def _is_complete(alert: ShownAlert, snapshot: Snapshot) -> bool:

@@ -84,9 +84,9 @@ def _alert_rows(
     names = {alert.rule_id: alert.rule_name for alert in alerts}
     wanted = Counter(item.rule_id for item in expected)
     got = Counter(alert.rule_id for alert in alerts)
-    rows = [("alerts", f"{len(alerts)}, expected {len(expected)}")]
+    rows = [("alerts", f"{len(alerts)} of {len(expected)} expected")]
     for rule_id in (*wanted, *(other for other in got if other not in wanted)):
         name = names.get(rule_id, rule_id)
-        expectation = f", expected {wanted[rule_id]}" if rule_id in wanted else ""
-        rows.append(("", f"{name}: {got[rule_id]}{expectation}"))
+        expectation = f" of {wanted[rule_id]}" if rule_id in wanted else ""
+        rows.append(("", f"{got[rule_id]}{expectation}  {name}"))
     return rows

@@ -75,6 +75,9 @@ def draw_frame(snapshot: Snapshot, width: int, height: int) -> RenderableType:
             box=box.ROUNDED,
             border_style="red" if snapshot.alerts else "blue",
         ),
+        # The cursor rests here: at the end of a full line, the echo of a Ctrl-C would wrap and
+        # shift everything by a line.
+        Text(),
     )
 
 

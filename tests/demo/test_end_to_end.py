@@ -29,8 +29,8 @@ def test_demo_ends_by_itself_with_every_alert(tmp_path: Path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(f"ALERT  high  {WORKER_NAME}  host EXCH0") == 4
     assert done.stdout.count(f"ALERT  medium  {UM_NAME}  host EXCH02") == 2
-    assert f"  {WORKER_NAME}: 4, expected 4" in done.stdout
-    assert f"  {UM_NAME}: 2, expected 2" in done.stdout
+    assert f"  4 of 4  {WORKER_NAME}" in done.stdout
+    assert f"  2 of 2  {UM_NAME}" in done.stdout
     assert ", 0 alerts from them" in done.stdout
     # Five investigate queries of the worker rule for each of its four alerts, at the least.
     requests = re.search(r"^context requests: (\d+) \((.*)\)$", done.stdout, re.MULTILINE)
@@ -43,6 +43,26 @@ def test_demo_ends_by_itself_with_every_alert(tmp_path: Path):
     assert 98 < float(share[1]) < 100
     assert done.stdout.isascii()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_closed_pipe_is_no_failure(tmp_path: Path):
+    """``streamproc demo | head -1``: the exit code that shells expect, and nothing on stderr."""
+    demo = subprocess.Popen(
+        COMMAND, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        assert demo.stdout.readline().startswith("Starting the worker")
+        workers = children(demo.pid)
+        demo.stdout.close()
+        errors = demo.stderr.read()
+        assert demo.wait(60) == 141
+    finally:
+        demo.kill()
+    demo.stderr.close()
+    assert errors == ""
+    assert not any(map(is_alive, workers))
 
 
 def test_interrupted_demo_leaves_no_worker(tmp_path: Path):

@@ -26,7 +26,7 @@ def test_a_run_shows_every_alert_and_the_summary():
     text = play(STAND_IN)
     assert text.count("ALERT  high  Microsoft Exchange Worker Spawning Suspicious Processes") == 4
     assert text.count("ALERT  medium  Microsoft Exchange Server UM Spawning") == 2
-    assert "alerts: 6, expected 6" in text
+    assert "alerts: 6 of 6 expected" in text
     assert "context requests: 18 (15 resolved, 3 partial)" in text
     assert "0 alerts from them" in text
 

@@ -44,9 +44,9 @@ def test_summary_compares_expected_and_got():
     """Alerts by rule with what was expected, context requests by status, median latency."""
     rows = summary_rows(make_snapshot(ALERTS), 57_123, EXPECTED, Verdict((), ()))
     values = [value for _, value in rows]
-    assert "3, expected 3" in values
-    assert f"{WORKER_NAME}: 2, expected 2" in values
-    assert f"{UM_NAME}: 1, expected 1" in values
+    assert "3 of 3 expected" in values
+    assert f"2 of 2  {WORKER_NAME}" in values
+    assert f"1 of 1  {UM_NAME}" in values
     assert dict(rows)["context requests"] == "10 (7 resolved, 2 partial, 1 unresolvable)"
     assert dict(rows)["event to alert"] == "80 ms (median)"
     assert dict(rows)["events"].startswith("57,123 of 57,123 sent, ")
@@ -55,7 +55,7 @@ def test_summary_compares_expected_and_got():
 def test_summary_without_alerts_names_the_missing_rules():
     """A rule that never fired is known by its id only."""
     rows = summary_rows(make_snapshot(), 57_123, EXPECTED, Verdict(EXPECTED, ()))
-    assert ("", f"{WORKER_RULE_ID}: 0, expected 2") in rows
+    assert ("", f"0 of 2  {WORKER_RULE_ID}") in rows
     assert "event to alert" not in dict(rows)
 
 
