@@ -1,7 +1,8 @@
 """EQL as a library: compile a query, search a list of events.
 
 Law of the file: a search sorts its events by timestamp and tiebreaker as Elasticsearch does, so
-that ``head`` and ``tail`` mean the same; an event without a timestamp sorts after all others.
+that ``head`` and ``tail`` mean the same; an event without a timestamp sorts after all others, and
+to a sequence it is farther than any ``maxspan`` from those that have one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from typing import Any, NamedTuple, TypeAlias
 from streamproc.eql.compiler import CompileOptions, Matcher, compile_event_query
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event, FieldPath, field_path
-from streamproc.eql.nodes import EventQuery, Pipe, Query, Sample, Sequence, SequenceTerm
+from streamproc.eql.nodes import EventQuery, Pipe, Query, Sample, Sequence
 from streamproc.eql.parser import parse_query
+from streamproc.eql.sequence import SequenceMachine, Step, run_sequence
 
 Found: TypeAlias = tuple[dict[str, Any] | None, ...]
 # (has no timestamp, nanoseconds, (kind of tiebreaker, tiebreaker)): sorts nulls last.
 _Place: TypeAlias = tuple[bool, int, tuple[int, Any]]
+# The time that a sequence gives to an event without one: longer after any date than any span.
+_NO_TIME_NS = 1 << 100
 
 
 class EventOrder(NamedTuple):
@@ -41,25 +45,45 @@ class CompiledQuery:
         self.query = query
         self._order = order
         body = query.body
-        # Sequences and samples are compiled too, so that a wrong constant shows at once.
+        self._machine = SequenceMachine(body, options) if isinstance(body, Sequence) else None
+        # A sample is compiled too, so that a wrong constant shows at once.
         self._matchers: tuple[Matcher, ...] = tuple(
             compile_event_query(event_query, options) for event_query in _event_queries(body)
         )
 
     def search(self, events: Iterable[dict[str, Any]]) -> list[Found]:
-        """The matches among ``events``, ordered, each a tuple of one event for an event query.
+        """The matches among ``events``, in the order of their last event.
+
+        Returns:
+            For an event query tuples of one event; for a sequence its events in order, None in
+            the position of a missing event.
 
         Raises:
-            NotImplementedError: The query is a sample or a sequence.
+            NotImplementedError: The query is a sample.
         """
         if isinstance(self.query.body, Sample):
             raise NotImplementedError("sample queries cannot be searched")
-        if isinstance(self.query.body, Sequence):
-            raise NotImplementedError("sequence queries cannot be searched yet")
+        if self._machine is not None:
+            return apply_pipes(self._search_sequence(self._machine, events), self.query.pipes)
         matches = self._matchers[0]
         found = [event for event in map(Event, events) if matches(event)]
         found.sort(key=self._order.place)
         return apply_pipes([(event.document,) for event in found], self.query.pipes)
+
+    def _search_sequence(
+        self, machine: SequenceMachine, events: Iterable[dict[str, Any]]
+    ) -> list[Found]:
+        placed: list[tuple[_Place, Step]] = []
+        for event in map(Event, events):
+            hits = machine.hits(event)
+            if hits:
+                place = self._order.place(event)
+                lacks_time, timestamp_ns, _ = place
+                timestamp_ns = _NO_TIME_NS if lacks_time else timestamp_ns
+                placed.append((place, Step(timestamp_ns, hits, event.document)))
+        placed.sort(key=lambda item: item[0])
+        matches = run_sequence(machine, (step for _, step in placed))
+        return [machine.results(match) for match in matches]
 
 
 def compile_query(
@@ -113,12 +137,10 @@ def apply_pipes(found: list[Found], pipes: Iterable[Pipe]) -> list[Found]:
 
 
 def _event_queries(body: EventQuery | Sequence | Sample) -> list[EventQuery]:
+    """The event queries that the machine of a sequence does not compile."""
     if isinstance(body, EventQuery):
         return [body]
-    terms: tuple[SequenceTerm, ...] = body.terms
-    if isinstance(body, Sequence) and body.until is not None:
-        terms = (*terms, body.until)
-    return [term.query for term in terms]
+    return [term.query for term in body.terms] if isinstance(body, Sample) else []
 
 
 def _first_instant(event: Event, path: FieldPath) -> int | None:

@@ -7,82 +7,135 @@ partial for each key and stage, the newest wins, a hit consumes it, stages are t
 ``until`` comes after them, and missing events only filter completed matches.
 
 Missing events compare timestamps in milliseconds and strictly: a missing event at the very time
-of a neighbour does not count.
+of a neighbour does not count. Instead of keeping them, a partial carries what they say about it,
+so that the state of a key has a fixed size (but for matches waiting for a trailing one).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice, product
 from typing import Any, NamedTuple, TypeAlias
 
 from streamproc.eql.compiler import CompileOptions, compile_event_query
-from streamproc.eql.event import Event
+from streamproc.eql.event import Event, FieldPath, field_path
 from streamproc.eql.nodes import Field, Sequence, SequenceTerm
 
 JoinKey: TypeAlias = tuple[Any, ...]
 """Values of the join fields; booleans stand as ``("bool", value)`` for Python's ``True == 1``."""
+Hits: TypeAlias = tuple[tuple[int, tuple[JoinKey, ...]], ...]
+"""What an event can do in a sequence: pairs of a place and the join keys it has there.
+
+A place is a stage number (0..n-1), ``UNTIL``, or ``gap_place(g)`` for missing-event gap ``g``.
+"""
 
 NS_PER_MS = 1_000_000
+UNTIL = -1
+JOIN_KEYS_MAX = 1_000
+"""Join keys that one event may have at one place.
 
-# Expiring walks over all keys; it only frees memory here, so it is done once in a while.
-EXPIRE_EVERY = 4096
-_NEVER = 1 << 80
+Every combination of the values of multi-valued join fields is a key: without a bound, one crafted
+event with two arrays of 10,000 values would have a hundred million. Further ones are left out.
+"""
+
+
+def gap_place(gap: int) -> int:
+    """Return the place number of missing-event gap ``gap``."""
+    return -2 - gap
 
 
 class Step(NamedTuple):
-    """One event as a sequence sees it: its place in time, what it can do, and what it was.
+    """One event as a sequence sees it.
 
     Attributes:
         timestamp_ns: Event time, nanoseconds since the epoch.
-        hits: What it matches: pairs of place and join keys. A place is a stage number (0..n-1),
-            ``-1`` for until, ``-2 - g`` for missing-event gap ``g``.
+        hits: What it can do.
         payload: Whatever the caller wants back in a match.
     """
 
     timestamp_ns: int
-    hits: tuple[tuple[int, tuple[JoinKey, ...]], ...]
+    hits: Hits
     payload: Any
 
 
-UNTIL = -1
+class Taken(NamedTuple):
+    """An event that a partial sequence or a match holds."""
+
+    timestamp_ns: int
+    payload: Any
 
 
-def gap_place(gap: int) -> int:
-    """Return the place number of missing-event gap ``gap`` in ``Step.hits``."""
-    return -2 - gap
+class Partial(NamedTuple):
+    """A sequence begun.
+
+    Attributes:
+        events: One for each stage reached.
+        lead_ms: Time of the last leading missing event before the first event.
+        gap_ms: Time of the first missing event after the last event.
+        is_spoilt: A missing event lay between two of its events. It still takes the place of
+            older partials, but completes nothing.
+    """
+
+    events: tuple[Taken, ...]
+    lead_ms: int | None = None
+    gap_ms: int | None = None
+    is_spoilt: bool = False
 
 
 class Match(NamedTuple):
-    """A completed sequence: its join key and its steps, one for each positive stage."""
+    """A completed sequence: its join key and its events, one for each positive stage."""
 
     key: JoinKey
-    steps: tuple[Step, ...]
+    events: tuple[Taken, ...]
 
 
-@dataclass(slots=True)
-class Waiting:
-    """A completed match that a trailing missing event may still discard."""
+class Completion(NamedTuple):
+    """A match, and until when a trailing missing event may discard it.
+
+    Attributes:
+        match: What was completed.
+        deadline_ms: None: nothing can discard it any more. Otherwise it is kept in the state, and
+            ``SequenceMachine.settle`` returns it when stream time is later than this.
+    """
 
     match: Match
-    deadline_ms: int  # the span has passed when stream time is later than this
+    deadline_ms: int | None
 
 
 @dataclass(slots=True)
 class KeyState:
-    """State of one join key: a partial for each stage but the last, and recent missing events."""
+    """State of one join key.
 
-    pending: list[tuple[Step, ...] | None]
-    gap_hits_ms: list[list[int]]  # ascending, for each gap
-    waiting: list[Waiting] = field(default_factory=list)
+    Attributes:
+        pending: A partial for each stage but the last.
+        leads_ms: Times of the last two leading missing events of different times. Two, because
+            one at the time of the first event does not count, but the one before it does.
+        waiting: Matches that a trailing missing event may still discard: (deadline, match).
+        touched_ns: Event time of the last event that left something here.
+    """
+
+    pending: list[Partial | None]
+    leads_ms: list[int] = field(default_factory=list)
+    waiting: list[tuple[int, Match]] = field(default_factory=list)
+    touched_ns: int = 0
 
     def is_empty(self) -> bool:
         """Return whether nothing would be lost if this state were forgotten."""
-        return not any(self.pending) and not any(self.gap_hits_ms) and not self.waiting
+        return not self.leads_ms and not self.waiting and not any(self.pending)
 
 
-SequenceState: TypeAlias = dict[JoinKey, KeyState]
+SequenceState: TypeAlias = OrderedDict[JoinKey, KeyState]
+"""The keys of a sequence that hold something; the key touched longest ago comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyField:
+    """A join field; ``path`` None: an optional field that no event has."""
+
+    path: FieldPath | None
+    is_optional: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +144,33 @@ class _Place:
 
     place: int
     matches: Callable[[Event], bool]
-    key_fields: tuple[tuple[str, bool], ...]  # path, is optional
+    key_fields: tuple[_KeyField, ...]
 
     def keys(self, event: Event) -> tuple[JoinKey, ...]:
         """Return every join key of the event: none where a required field is missing."""
         columns: list[tuple[Any, ...]] = []
-        for path, is_optional in self.key_fields:
-            # In the order of Elasticsearch's doc values: sorted.
-            values = tuple(sorted(set(map(_key_value, event.values(path))), key=_sort_key))
+        for key_field in self.key_fields:
+            values: tuple[Any, ...] = ()
+            if key_field.path is not None:
+                values = _key_values(event.read(key_field.path))
             if not values:
-                if not is_optional:
+                if not key_field.is_optional:
                     return ()
                 values = (None,)
             columns.append(values)
-        return tuple(itertools.product(*columns))
+        return tuple(islice(product(*columns), JOIN_KEYS_MAX))
 
 
-def _key_value(value: Any) -> Any:
-    return ("bool", value) if isinstance(value, bool) else value
+def _key_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The distinct values, in the order of Elasticsearch's doc values: sorted."""
+    if len(values) == 1 and not isinstance(values[0], bool):
+        return values
+    distinct = {("bool", value) if isinstance(value, bool) else value for value in values}
+    return tuple(sorted(distinct, key=_sort_key))
 
 
 def _sort_key(value: Any) -> tuple[str, Any]:
     return ("", value) if isinstance(value, int | float) else (type(value).__name__, value)
-
-
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """A missing-event filter between positive stages ``after`` and ``after + 1``."""
-
-    after: int  # -1: leading
 
 
 class SequenceMachine:
@@ -130,18 +181,20 @@ class SequenceMachine:
         stages: Number of positive stages after ``runs`` are expanded.
         layout: For each position of a result, the stage that fills it, or None for a
             missing-event position.
+        trailing: The places of trailing missing events.
     """
 
     def __init__(self, sequence: Sequence, options: CompileOptions) -> None:
         self.maxspan_ns = None if sequence.maxspan_ms is None else sequence.maxspan_ms * NS_PER_MS
         self.layout: list[int | None] = []
-        self._gaps: list[_Gap] = []
+        # For each missing-event gap the positive stage before it; -1: leading.
+        self._gaps: list[int] = []
         self._places: list[_Place] = []
         stage = 0
         for term in sequence.terms:
             if term.is_missing:
                 place = gap_place(len(self._gaps))
-                self._gaps.append(_Gap(after=stage - 1))
+                self._gaps.append(stage - 1)
                 self._places.append(_compile_place(place, term, sequence, options))
                 self.layout.extend([None] * term.runs)
                 continue
@@ -153,10 +206,12 @@ class SequenceMachine:
         self.stages = stage
         if sequence.until is not None:
             self._places.append(_compile_place(UNTIL, sequence.until, sequence, options))
-        self._has_trailing = any(gap.after == stage - 1 for gap in self._gaps)
-        self._has_leading = any(gap.after == -1 for gap in self._gaps)
+        self._has_leading = -1 in self._gaps
+        self.trailing = frozenset(
+            gap_place(gap) for gap, after in enumerate(self._gaps) if after == stage - 1
+        )
 
-    def hits(self, event: Event) -> tuple[tuple[int, tuple[JoinKey, ...]], ...]:
+    def hits(self, event: Event) -> Hits:
         """Return what the event can do in this sequence; empty when it can be forgotten."""
         found = []
         previous: _Place | None = None
@@ -169,154 +224,143 @@ class SequenceMachine:
                 found.append((place.place, keys))
         return tuple(found)
 
-    def advance(self, state: SequenceState, step: Step) -> list[Match]:
-        """Move the state by one event and return the matches that are settled by it.
+    def advance(self, state: SequenceState, step: Step) -> list[Completion]:
+        """Move the state by one event and return what it completes.
 
-        Trailing missing events settle later: ``expire`` returns those matches.
+        Keys that become empty stay in the state; the caller sweeps the keys of ``step.hits``.
         """
         places = dict(step.hits)
-        completed: list[Match] = []
+        taken = Taken(step.timestamp_ns, step.payload)
+        completed: list[Completion] = []
         for stage in range(self.stages - 1, 0, -1):
             for key in places.get(stage, ()):
-                self._extend(state, key, stage, step, completed)
+                self._extend(state, key, stage, taken, completed)
         for key in places.get(0, ()):
-            self._start(state, key, step, completed)
+            self._start(state, key, taken, completed)
         for key in places.get(UNTIL, ()):
             if key in state:
                 state[key].pending = [None] * (self.stages - 1)
-        settled = [match for match in completed if self._is_settled(state, match)]
-        for gap in range(len(self._gaps)):
-            for key in places.get(gap_place(gap), ()):
-                self._record_missing(state, key, gap, step.timestamp_ns // NS_PER_MS)
-        return settled
+        if self._gaps:
+            hit_ms = step.timestamp_ns // NS_PER_MS
+            for gap, after in enumerate(self._gaps):
+                for key in places.get(gap_place(gap), ()):
+                    self._record_missing(state, key, after, hit_ms)
+        return completed
 
-    def expire(self, state: SequenceState, now_ns: int) -> list[Match]:
-        """Return matches whose trailing span has passed, and drop what can no longer matter.
+    def settle(self, key_state: KeyState, now_ms: int) -> list[Match]:
+        """Take out of a key's state the matches whose trailing span has passed.
 
         Args:
-            state: Moved in place.
-            now_ns: Stream time: no event earlier than this will be seen any more.
+            key_state: Moved in place.
+            now_ms: Stream time: no event earlier than this will be seen any more.
         """
-        now_ms = now_ns // NS_PER_MS
-        settled: list[Match] = []
-        for key in list(state):
-            key_state = state[key]
-            due = [item for item in key_state.waiting if now_ms > item.deadline_ms]
-            if due:
-                settled.extend(item.match for item in due)
-                key_state.waiting = [i for i in key_state.waiting if now_ms <= i.deadline_ms]
-            self._drop_outdated(key_state, now_ns)
-            if key_state.is_empty():
-                del state[key]
-        return settled
-
-    def expiry_ns(self, state: SequenceState) -> int:
-        """Return the stream time after which ``expire`` would settle or drop something."""
-        span_ns = self.maxspan_ns or 0
-        earliest = _NEVER
-        for key_state in state.values():
-            for partial in key_state.pending:
-                if partial is not None and self.maxspan_ns is not None:
-                    earliest = min(earliest, partial[0].timestamp_ns + span_ns)
-            for item in key_state.waiting:
-                earliest = min(earliest, (item.deadline_ms + 1) * NS_PER_MS - 1)
-            for hits in key_state.gap_hits_ms:
-                if hits:
-                    earliest = min(earliest, (hits[0] + 1) * NS_PER_MS + span_ns)
-        return earliest
+        due = [match for deadline_ms, match in key_state.waiting if deadline_ms < now_ms]
+        if due:
+            key_state.waiting = [item for item in key_state.waiting if item[0] >= now_ms]
+        return due
 
     def results(self, match: Match) -> tuple[Any | None, ...]:
         """Return the payloads of a match by result position; None for a missing event."""
-        return tuple(None if stage is None else match.steps[stage].payload for stage in self.layout)
+        events = match.events
+        return tuple(None if stage is None else events[stage].payload for stage in self.layout)
 
     def _key_state(self, state: SequenceState, key: JoinKey) -> KeyState:
         found = state.get(key)
         if found is None:
-            found = KeyState([None] * (self.stages - 1), [[] for _ in self._gaps])
-            state[key] = found
+            found = state[key] = KeyState([None] * (self.stages - 1))
         return found
 
     def _extend(
-        self, state: SequenceState, key: JoinKey, stage: int, step: Step, completed: list[Match]
+        self,
+        state: SequenceState,
+        key: JoinKey,
+        stage: int,
+        taken: Taken,
+        completed: list[Completion],
     ) -> None:
         key_state = state.get(key)
         partial = None if key_state is None else key_state.pending[stage - 1]
         if key_state is None or partial is None:
             return
+        if taken.timestamp_ns < partial.events[-1].timestamp_ns:
+            return  # never in ordinal order; a caller whose clock went back invents nothing
         key_state.pending[stage - 1] = None
-        if self._exceeds_span(partial[0], step.timestamp_ns):
+        span_ns = taken.timestamp_ns - partial.events[0].timestamp_ns
+        if self.maxspan_ns is not None and span_ns > self.maxspan_ns:
             return
+        is_spoilt = partial.is_spoilt or (
+            partial.gap_ms is not None and partial.gap_ms < taken.timestamp_ns // NS_PER_MS
+        )
+        grown = Partial((*partial.events, taken), partial.lead_ms, None, is_spoilt)
         if stage == self.stages - 1:
-            completed.append(Match(key, (*partial, step)))
+            self._complete(key_state, key, grown, completed)
         else:
-            key_state.pending[stage] = (*partial, step)
+            key_state.pending[stage] = grown
 
     def _start(
-        self, state: SequenceState, key: JoinKey, step: Step, completed: list[Match]
+        self, state: SequenceState, key: JoinKey, taken: Taken, completed: list[Completion]
     ) -> None:
-        if self.stages == 1:  # a single positive stage beside missing events
-            self._key_state(state, key)
-            completed.append(Match(key, (step,)))
-        else:
-            self._key_state(state, key).pending[0] = (step,)
-
-    def _exceeds_span(self, first: Step, now_ns: int) -> bool:
-        return self.maxspan_ns is not None and now_ns - first.timestamp_ns > self.maxspan_ns
-
-    def _is_settled(self, state: SequenceState, match: Match) -> bool:
-        """Decide a completed match; False when it is discarded or put to wait."""
-        if not self._gaps:
-            return True
-        key_state = self._key_state(state, match.key)
-        times = [step.timestamp_ns // NS_PER_MS for step in match.steps]
-        lead: int | None = None
-        for gap, hits in zip(self._gaps, key_state.gap_hits_ms, strict=True):
-            if gap.after == -1:
-                before = [hit for hit in hits if hit < times[0]]
-                lead = max([*before, *([] if lead is None else [lead])], default=None)
-            elif gap.after < self.stages - 1 and any(
-                times[gap.after] < hit < times[gap.after + 1] for hit in hits
-            ):
-                return False
-        return self._is_settled_outside(key_state, match, times, lead)
-
-    def _is_settled_outside(
-        self, key_state: KeyState, match: Match, times: list[int], lead: int | None
-    ) -> bool:
-        span_ms = (self.maxspan_ns or 0) // NS_PER_MS
-        if not self._has_trailing:
-            return lead is None or times[-1] - lead > span_ms
-        if self._has_leading and lead is None:
-            return True
-        deadline = (times[0] if lead is None else lead) + span_ms
-        key_state.waiting.append(Waiting(match, deadline))
-        return False
-
-    def _record_missing(self, state: SequenceState, key: JoinKey, gap: int, hit_ms: int) -> None:
         key_state = self._key_state(state, key)
-        if self._gaps[gap].after == self.stages - 1:
+        begun = Partial((taken,))
+        if key_state.leads_ms:
+            first_ms = taken.timestamp_ns // NS_PER_MS
+            before = [lead_ms for lead_ms in key_state.leads_ms if lead_ms < first_ms]
+            begun = Partial((taken,), before[-1] if before else None)
+        if self.stages == 1:  # a single positive stage beside missing events
+            self._complete(key_state, key, begun, completed)
+        else:
+            key_state.pending[0] = begun
+
+    def _complete(
+        self, key_state: KeyState, key: JoinKey, partial: Partial, completed: list[Completion]
+    ) -> None:
+        """Emit a completed sequence, put it to wait, or drop it for a missing event."""
+        if partial.is_spoilt:
+            return
+        match = Match(key, partial.events)
+        if not self._gaps:
+            completed.append(Completion(match, None))
+            return
+        span_ms = (self.maxspan_ns or 0) // NS_PER_MS
+        last_ms = partial.events[-1].timestamp_ns // NS_PER_MS
+        lead_ms = partial.lead_ms
+        if not self.trailing:
+            if lead_ms is None or last_ms - lead_ms > span_ms:
+                completed.append(Completion(match, None))
+            return
+        from_ms = partial.events[0].timestamp_ns // NS_PER_MS if lead_ms is None else lead_ms
+        deadline_ms = from_ms + span_ms
+        if (self._has_leading and lead_ms is None) or deadline_ms <= last_ms:
+            completed.append(Completion(match, None))
+            return
+        key_state.waiting.append((deadline_ms, match))
+        completed.append(Completion(match, deadline_ms))
+
+    def _record_missing(self, state: SequenceState, key: JoinKey, after: int, hit_ms: int) -> None:
+        if after == -1:
+            leads_ms = self._key_state(state, key).leads_ms
+            if leads_ms and hit_ms < leads_ms[-1]:
+                leads_ms.clear()  # as in _extend: a clock went back
+            if not leads_ms or hit_ms > leads_ms[-1]:
+                leads_ms.append(hit_ms)
+                del leads_ms[:-2]
+            return
+        key_state = state.get(key)
+        if key_state is None:
+            return
+        if after == self.stages - 1:
             # Only matches that ended strictly earlier can be discarded by it.
             key_state.waiting = [
-                item
-                for item in key_state.waiting
-                if hit_ms > item.deadline_ms
-                or hit_ms <= item.match.steps[-1].timestamp_ns // NS_PER_MS
+                (deadline_ms, match)
+                for deadline_ms, match in key_state.waiting
+                if hit_ms > deadline_ms or hit_ms <= match.events[-1].timestamp_ns // NS_PER_MS
             ]
             return
-        hits = key_state.gap_hits_ms[gap]
-        if not hits or hits[-1] != hit_ms:
-            hits.append(hit_ms)
-
-    def _drop_outdated(self, key_state: KeyState, now_ns: int) -> None:
-        if self.maxspan_ns is None:
+        partial = key_state.pending[after]
+        if partial is None or partial.gap_ms is not None:
             return
-        for stage, partial in enumerate(key_state.pending):
-            if partial is not None and self._exceeds_span(partial[0], now_ns):
-                key_state.pending[stage] = None
-        oldest_ms = (now_ns - self.maxspan_ns) // NS_PER_MS
-        for hits in key_state.gap_hits_ms:
-            if hits and hits[0] < oldest_ms:
-                hits[:] = [hit for hit in hits if hit >= oldest_ms]
+        if hit_ms > partial.events[-1].timestamp_ns // NS_PER_MS:
+            key_state.pending[after] = partial._replace(gap_ms=hit_ms)
 
 
 def _compile_place(
@@ -330,29 +374,33 @@ def _compile_place(
     )
 
 
-def _key_field(key: Field, options: CompileOptions) -> tuple[str, bool]:
-    return key.path, key.is_optional
+def _key_field(key: Field, options: CompileOptions) -> _KeyField:
+    mapped = options.mapped_fields
+    is_unknown = key.is_optional and mapped is not None and key.path not in mapped
+    return _KeyField(None if is_unknown else field_path(key.path), key.is_optional)
 
 
-def run_sequence(machine: SequenceMachine, steps: Iterator[Step]) -> list[Match]:
+def run_sequence(machine: SequenceMachine, steps: Iterable[Step]) -> list[Match]:
     """Run a machine over events already in ordinal order and settle everything at the end.
 
     Returns:
         Matches ordered by their last event; those of one last event by when their join key
         first appeared.
     """
-    state: SequenceState = {}
-    found: list[Match] = []
-    order: dict[int, int] = {}
+    state: SequenceState = OrderedDict()
     ranks: dict[JoinKey, int] = {}
+    # A completed match has its place in the results even when it must wait for a trailing gap.
+    found: list[tuple[int, int, Completion]] = []
     for number, step in enumerate(steps):
-        order[id(step)] = number
         for place, keys in step.hits:
             for key in keys if place == 0 else ():
                 ranks.setdefault(key, len(ranks))
-        found.extend(machine.advance(state, step))
-        if number % EXPIRE_EVERY == 0:
-            found.extend(machine.expire(state, step.timestamp_ns))
-    for key_state in state.values():
-        found.extend(item.match for item in key_state.waiting)
-    return sorted(found, key=lambda match: (order[id(match.steps[-1])], ranks[match.key]))
+        for completion in machine.advance(state, step):
+            found.append((number, ranks[completion.match.key], completion))
+    kept = {id(match) for key_state in state.values() for _, match in key_state.waiting}
+    found.sort(key=lambda item: item[:2])
+    return [
+        completion.match
+        for _, _, completion in found
+        if completion.deadline_ms is None or id(completion.match) in kept
+    ]
