@@ -55,7 +55,8 @@ class Consumer(PartitionConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.app.conf.processing_guarantee == ProcessingGuarantee.EXACTLY_ONCE:
+        guarantee: Any = self.app.conf.processing_guarantee
+        if guarantee == ProcessingGuarantee.EXACTLY_ONCE:
             raise ConfigError(
                 "processing_guarantee=exactly_once is not supported by the streamproc transport;"
                 " alerts have deterministic ids, so that a repeated one replaces the first"

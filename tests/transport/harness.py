@@ -106,9 +106,11 @@ def committed(
     return [offset if offset >= 0 else None for offset in found]
 
 
-def commit(bootstrap: str, offsets: dict[int, int], topic: str = "events") -> None:
+def commit(
+    bootstrap: str, offsets: dict[int, int], topic: str = "events", group: str = GROUP
+) -> None:
     """Commit for the group from outside."""
-    consumer = client(bootstrap)
+    consumer = client(bootstrap, group)
     places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
     consumer.commit(offsets=places, asynchronous=False)
     consumer.close()

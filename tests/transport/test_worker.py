@@ -56,6 +56,7 @@ def start(cluster: MockCluster, tmp_path: Path):
         worker.kill()
         worker.wait()
     log.close()
+    print(log_of(tmp_path))  # pytest shows it when the test fails
 
 
 def log_of(tmp_path: Path) -> str:

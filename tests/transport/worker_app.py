@@ -20,7 +20,7 @@ app = faust.App(
     "group",
     broker=f"streamproc://{os.environ['BOOTSTRAP']}",
     broker_commit_interval=0.1,
-    broker_session_timeout=2.0,
+    broker_session_timeout=1.5,
     broker_heartbeat_interval=0.3,
     topic_disable_leader=True,
     topic_allow_declare=False,
