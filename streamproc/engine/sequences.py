@@ -1,92 +1,56 @@
-"""Partial sequences of one topic partition: order, lateness, limits, snapshots.
+"""Partial sequences of one topic partition: order, lateness, limits.
 
-Law of the file: what a sequence rule answers depends on the records of the partition alone, never
-on how they were cut into batches, nor on restarts. Events wait in a buffer, in event-time order,
-until no earlier one can come; then they move the machines of ``streamproc.eql.sequence``.
+Law of the file: what a sequence rule answers depends on the records of the partition alone, not
+on how they were cut into batches, nor on restarts. Events wait, in event-time order, until no
+earlier one can come; then they move the machines of ``streamproc.eql.sequence``.
 
-Scopes. State is kept by *scope*: the ``host.id`` of the event for rules joined by a host's own
-field, one scope for the whole partition (``""``) for other rules. Every scope has a clock of its
-own, so that one host's wrong clock makes no other host late.
+Scopes. State is kept by *scope*, a name that the caller gives: the host of the event for rules
+joined by a host's own field, the rule for others. Every scope has a clock of its own, so that one
+host's wrong clock makes no other host late.
 
-Time. Stream time of a scope is its newest event time plus the broker time that has passed since,
-never past the broker's time, less the allowed lateness. A waiting event is released when stream
-time has reached it, or when it has waited for the lateness in broker time. An event earlier than
-what was already decided is late: counted, not used.
+Time. A waiting event is released when its scope has seen an event later by more than the
+lateness, or when it has waited for longer than the lateness in broker time. An event is *in time*
+if no event of its scope that came before it and belongs after it
+
+- is later than it by more than the lateness in event time, or
+- came more than the lateness before it in broker time;
+
+for rules with a trailing missing event also if its delay (broker time less event time) exceeds
+that of no earlier event of the scope by more than the lateness. Over events in time, the matches
+are those of the batch definition. An event that belongs before one that was released is late:
+counted, not used. Broker time alone drops no partial sequence before the scope has been silent
+for ``offline_ms``, so that a host that was offline loses none.
+
+Clocks. Event time never passes the broker's. Events that claim to be ahead of the broker by more
+than the lateness wait apart, for broker time only.
+
+Cost. ``offer`` is O(log waiting) and O(keys) in the event's own join keys; ``advance`` is
+O(rules) and O(log scopes) for each scope that is due. Nothing walks over all keys or scopes.
 """
 
 from __future__ import annotations
 
-import bisect
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from streamproc.engine.sequence_budget import SequenceBudget
+from streamproc.engine.sequence_scope import LONG_AGO, NEVER, Arrival, Deadline, Held, Lane, Scope
 from streamproc.eql.sequence import (
+    JOIN_KEYS_MAX,
     NS_PER_MS,
+    Completion,
+    Hits,
     JoinKey,
+    Match,
     SequenceMachine,
     SequenceState,
     Step,
 )
 
-PARTITION_SCOPE = ""
-_NEVER = 1 << 80
-
-Hits = tuple[tuple[int, tuple[JoinKey, ...]], ...]
-
-
-class Arrival(NamedTuple):
-    """One event that can take part in sequences.
-
-    Attributes:
-        timestamp_ns: Event time.
-        tiebreaker: Orders events of one timestamp before the offset does; None sorts last.
-        offset: Offset of the record in the partition.
-        broker_ms: Time of the record (append or create time), milliseconds.
-        payload: What the alert needs of the event, carried along unread.
-        hits: Rule id to what the event can do in that rule's sequence.
-    """
-
-    timestamp_ns: int
-    tiebreaker: Any
-    offset: int
-    broker_ms: int
-    payload: Any
-    hits: Mapping[str, Hits]
-
-    def order(self) -> tuple[int, bool, str, Any, int]:
-        """Return the ordinal: timestamp, tiebreaker (null last), then offset."""
-        kind = type(self.tiebreaker).__name__ if isinstance(self.tiebreaker, str) else ""
-        rest = 0 if self.tiebreaker is None else self.tiebreaker
-        return (self.timestamp_ns, self.tiebreaker is None, kind, rest, self.offset)
-
-
-@dataclass(slots=True)
-class Scope:
-    """Everything known of one scope. ``offset`` is the last input offset that it includes."""
-
-    offset: int = -1
-    newest_ns: int = 0  # the scope's clock: this event time ...
-    newest_at_ms: int = 0  # ... was reached at this broker time
-    frontier: tuple[Any, ...] = ()  # ordinal of the last released event
-    frontier_ns: int = -(1 << 62)  # stream time up to which partials were dropped or settled
-    buffer: list[Arrival] = field(default_factory=list)  # ascending by ordinal
-    states: dict[str, SequenceState] = field(default_factory=dict)
-    # Lower bounds, so that most events need not walk over buffer and states:
-    arrived_ms: int = _NEVER  # broker time of every waiting event
-    expires_ns: dict[str, int] = field(default_factory=dict)  # by rule: when its states change
-    due_ms: int | None = None  # broker time at which ``advance`` looks at it again
-
-    def is_empty(self) -> bool:
-        """Return whether no partial sequence would be lost if this scope were forgotten."""
-        return not self.buffer and not any(self.states.values())
-
-    def clock_ns(self, broker_ms: int) -> int:
-        """Return the scope's own time at a broker time, never past the broker's."""
-        passed_ns = max(0, broker_ms - self.newest_at_ms) * NS_PER_MS
-        return min(self.newest_ns + passed_ns, broker_ms * NS_PER_MS)
+# How often, in broker time, a scope that may be forgotten asks whether its offset is committed.
+_COMMIT_POLL_MS = 1_000
 
 
 class SequenceMatch(NamedTuple):
@@ -97,86 +61,77 @@ class SequenceMatch(NamedTuple):
     payloads: tuple[Any | None, ...]
 
 
-@dataclass(slots=True)
-class SequenceCounts:
-    """What the metrics read of all partitions of a worker."""
-
-    late_events: int = 0
-    evicted_keys: int = 0  # a rule's keys_max was reached: a possible missed detection
-    released_early: int = 0  # a scope's buffer_max was reached
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceLimits:
-    """Bounds of the state.
-
-    Attributes:
-        lateness_ms: How long an event may be overtaken by later ones, milliseconds.
-        keys_max: Join keys kept for each rule; beyond it the one touched longest ago is evicted.
-        buffer_max: Waiting events of one scope; beyond it the earliest is released early.
-        forget_ms: Broker time after which an empty scope is forgotten.
-    """
-
-    lateness_ms: int = 30_000
-    keys_max: int = 100_000
-    buffer_max: int = 10_000
-    forget_ms: int = 120_000
-
-
 class PartitionSequences:
     """The sequence state of one topic partition.
 
     Args:
         machines: Rule (any name that changes when its query does) to its machine. Every machine
             has a span: rules without ``maxspan`` get a default one from the caller.
-        limits: Bounds of the state.
-        counts: Counted into; may be shared by the partitions of a worker.
+        budget: Shared by the partitions of a worker; has the limits and the counts.
 
     Attributes:
-        changed: Scopes moved since the caller last cleared it: those whose snapshot is outdated.
+        changed: Scopes whose snapshot is outdated; cleared by the caller.
+        keys: Join keys held at present, over all rules.
+
+    Raises:
+        ValueError: A machine has no span.
     """
 
-    def __init__(
-        self,
-        machines: Mapping[str, SequenceMachine],
-        limits: SequenceLimits,
-        counts: SequenceCounts,
-    ) -> None:
+    def __init__(self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget) -> None:
+        for rule, machine in machines.items():
+            if machine.maxspan_ns is None:
+                raise ValueError(f"rule {rule} has no span: its state would grow without end")
         self._machines = machines
-        self._limits = limits
-        self._counts = counts
+        self._budget = budget
+        self._limits = budget.limits
+        self._counts = budget.counts
+        self._lateness_ns = self._limits.lateness_ms * NS_PER_MS
         self._scopes: dict[str, Scope] = {}
-        self._touched: dict[str, OrderedDict[tuple[str, JoinKey], None]] = {
-            rule: OrderedDict() for rule in machines
-        }
+        # By rule: scope and key to the broker time of the last touch, oldest first.
+        self._touched: dict[str, OrderedDict[tuple[str, JoinKey], int]] = {}
         self._due: list[tuple[int, str]] = []
-        self._broker_ms = 0
+        self._clock_ms = 0
+        self._committed = 0
         self.changed: set[str] = set()
+        self.keys = 0
+        budget.enter(self)
 
-    @property
-    def keys(self) -> int:
-        """Join keys held at present, over all rules."""
-        return sum(map(len, self._touched.values()))
+    # What comes in
 
     def offer(self, name: str, arrival: Arrival) -> list[SequenceMatch]:
-        """Take one event of a scope, in offset order; return what is settled by it."""
-        scope = self._scopes.setdefault(name, Scope())
+        """Take one event of a scope, in offset order; return what is settled by it.
+
+        Events up to the offset that a restored scope includes change nothing.
+        """
+        scope = self._scopes.get(name)
+        if scope is None:
+            scope = self._scopes[name] = Scope()
         if arrival.offset <= scope.offset:
-            return []  # the restored state includes it
-        self.changed.add(name)
-        scope.offset = arrival.offset
-        self._broker_ms = max(self._broker_ms, arrival.broker_ms)
+            return []
+        found: list[SequenceMatch] = []
+        clock_ms = max(scope.clock_ms, self._clock_ms, arrival.broker_ms)
         # Time passes first, so that batches cut elsewhere give the same answer.
-        found = self._move(name, scope)
-        if arrival.timestamp_ns < scope.frontier_ns or arrival.order() < scope.frontier:
+        self._move(name, scope, clock_ms, found)
+        scope.offset = arrival.offset
+        is_ahead = arrival.timestamp_ns > clock_ms * NS_PER_MS + self._lateness_ns
+        lane = scope.ahead if is_ahead else scope.ordinary
+        ordinal = arrival.ordinal()
+        if lane.frontier is not None and ordinal < lane.frontier:
             self._counts.late_events += 1
         else:
-            bisect.insort(scope.buffer, arrival, key=Arrival.order)
-            scope.arrived_ms = min(scope.arrived_ms, arrival.broker_ms)
-            bounded_ns = min(arrival.timestamp_ns, self._broker_ms * NS_PER_MS)
-            if bounded_ns > scope.clock_ns(self._broker_ms):
-                scope.newest_ns, scope.newest_at_ms = bounded_ns, self._broker_ms
-            found += self._move(name, scope)
+            if self._is_overdue(scope, arrival):
+                self._counts.late_events += 1
+            # Late events leave the clock alone, so that a scope whose clock went back for good
+            # is forgotten in the end, and begins anew.
+            scope.clock_ms = clock_ms
+            lane.add(Held(ordinal, arrival, clock_ms))
+            self._budget.waiting += 1
+            self.changed.add(name)
+            if not is_ahead:
+                event_ns = min(arrival.timestamp_ns, clock_ms * NS_PER_MS)
+                scope.newest_ns = max(scope.newest_ns, event_ns)
+            self._move(name, scope, clock_ms, found)
+            self._release_surplus(name, scope, lane, found)
         self._schedule(name, scope)
         return found
 
@@ -184,24 +139,37 @@ class PartitionSequences:
         """Let time pass: release what has waited long enough, settle and drop what is over.
 
         Args:
-            broker_ms: Time of the newest record of the partition; the wall clock's time when the
-                partition was read to its end. Milliseconds since the epoch.
+            broker_ms: Time of the newest record of the partition, no later than the wall clock's;
+                the wall clock's time when the partition was read to its end. Milliseconds.
         """
-        self._broker_ms = max(self._broker_ms, broker_ms)
+        self._clock_ms = max(self._clock_ms, broker_ms)
         found: list[SequenceMatch] = []
-        while self._due and self._due[0][0] <= self._broker_ms:
+        while self._due and self._due[0][0] <= self._clock_ms:
             due_ms, name = heapq.heappop(self._due)
             scope = self._scopes.get(name)
             if scope is None or scope.due_ms != due_ms:
                 continue  # rescheduled since
             scope.due_ms = None
-            found += self._move(name, scope)
-            if scope.is_empty() and scope.newest_at_ms + self._limits.forget_ms <= self._broker_ms:
+            self._move(name, scope, max(scope.clock_ms, self._clock_ms), found)
+            if self._can_be_forgotten(scope):
                 del self._scopes[name]
                 self.changed.add(name)
             else:
                 self._schedule(name, scope)
+        for rule, touched in self._touched.items():
+            if touched:
+                self._drop_silent(rule, touched, found)
         return found
+
+    def committed(self, offset: int) -> None:
+        """Learn that the partition will not be read again below this offset.
+
+        Until then a scope's offset is kept though nothing else of it is left: its events would
+        count again when they are redelivered.
+        """
+        self._committed = max(self._committed, offset)
+
+    # Snapshots
 
     def scopes(self) -> Iterable[str]:
         """Return the names of all scopes held."""
@@ -211,111 +179,260 @@ class PartitionSequences:
         """Return a scope's state, for its snapshot; None when it was forgotten."""
         return self._scopes.get(name)
 
-    def restore(self, name: str, scope: Scope) -> None:
-        """Put back a scope that was read from its snapshot; unknown rules are left out."""
-        scope.states = {rule: s for rule, s in scope.states.items() if rule in self._machines}
-        self._scopes[name] = scope
-        self._broker_ms = max(self._broker_ms, scope.newest_at_ms)
-        scope.arrived_ms = min((arrival.broker_ms for arrival in scope.buffer), default=_NEVER)
-        for rule, state in scope.states.items():
-            scope.expires_ns[rule] = self._machines[rule].expiry_ns(state)
-            self._touched[rule].update(((name, key), None) for key in state)
+    def restore(self, scopes: Mapping[str, Scope]) -> None:
+        """Put back scopes that were read from their snapshots, before any event is offered.
+
+        What belongs to rules that are not there any more is left out.
+        """
+        for name, scope in sorted(scopes.items(), key=lambda item: item[1].clock_ms):
+            self._scopes[name] = scope
+            self._budget.waiting += scope.waiting()
+            scope.states = {rule: s for rule, s in scope.states.items() if rule in self._machines}
+            scope.deadlines = [item for item in scope.deadlines if item.rule in self._machines]
+            heapq.heapify(scope.deadlines)
+            for rule, state in scope.states.items():
+                touched = self._touched.setdefault(rule, OrderedDict())
+                touched.update(((name, key), scope.clock_ms) for key in state)
+                self._count_keys(rule, len(state))
+            self._schedule(name, scope)
+        for rule in list(self._touched):
+            self._budget.relieve(rule)
+
+    def close(self) -> None:
+        """Give back to the budget what this partition holds; it is not used after that."""
+        for rule, touched in self._touched.items():
+            self._budget.add_keys(rule, -len(touched))
+        self._budget.waiting -= sum(scope.waiting() for scope in self._scopes.values())
+        self._budget.leave(self)
+
+    # What the budget asks for
+
+    def keys_of(self, rule: str) -> int:
+        """Return how many join keys of a rule it holds."""
+        return len(self._touched.get(rule, ()))
+
+    def largest_rule(self) -> tuple[int, str]:
+        """Return the rule of which it holds most keys, after their number."""
+        sizes = ((len(touched), rule) for rule, touched in self._touched.items())
+        return max(sizes, default=(0, ""))
+
+    def evict(self, rule: str) -> None:
+        """Forget the key of a rule that was touched longest ago."""
+        name, key = next(iter(self._touched[rule]))
+        scope = self._scopes[name]
+        self._drop_key(name, scope, rule, key)
+        self.changed.add(name)
         self._schedule(name, scope)
 
-    def _move(self, name: str, scope: Scope) -> list[SequenceMatch]:
-        """Release what is due and settle what is over, up to the present broker time."""
-        lateness_ns = self._limits.lateness_ms * NS_PER_MS
-        stream_ns = scope.clock_ns(self._broker_ms) - lateness_ns
-        found: list[SequenceMatch] = []
-        ready = self._ready(scope, stream_ns)
-        if ready:
-            released, scope.buffer = scope.buffer[:ready], scope.buffer[ready:]
-            scope.frontier = released[-1].order()
-            self.changed.add(name)
-            for arrival in released:
-                found += self._release(name, scope, arrival)
-        for rule, expires_ns in scope.expires_ns.items():
-            if expires_ns < stream_ns:
-                found += self._expire(name, scope, rule, stream_ns)
-        return found
+    # Moving a scope
 
-    def _expire(self, name: str, scope: Scope, rule: str, stream_ns: int) -> list[SequenceMatch]:
-        machine, state = self._machines[rule], scope.states[rule]
-        found: list[SequenceMatch] = []
-        if machine.expiry_ns(state) < stream_ns:
-            scope.frontier_ns = stream_ns
-            self.changed.add(name)
-            before = set(state)
-            for match in machine.expire(state, stream_ns):
-                found.append(SequenceMatch(rule, match.key, machine.results(match)))
-            for key in before - state.keys():
-                self._touched[rule].pop((name, key), None)
-        scope.expires_ns[rule] = machine.expiry_ns(state)
-        return found
+    def _move(self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]) -> None:
+        """Release what is due and settle what is over."""
+        arrived_before_ms = clock_ms - self._limits.lateness_ms
+        for held in scope.ordinary.release(scope.newest_ns - self._lateness_ns, arrived_before_ms):
+            self._release(name, scope, held, found, is_ahead=False)
+        if scope.ahead.heap:
+            for held in scope.ahead.release(LONG_AGO, arrived_before_ms):
+                self._release(name, scope, held, found, is_ahead=True)
+        if scope.deadlines:
+            self._settle(name, scope, clock_ms, found)
 
-    def _ready(self, scope: Scope, stream_ns: int) -> int:
-        """Return how many waiting events may go: no earlier one can come in time any more."""
-        ready = bisect.bisect_left(scope.buffer, stream_ns, key=lambda item: item.timestamp_ns)
-        arrived_by_ms = self._broker_ms - self._limits.lateness_ms
-        if scope.arrived_ms < arrived_by_ms:
-            for position, arrival in enumerate(scope.buffer, 1):
-                if arrival.broker_ms < arrived_by_ms:
-                    ready = max(ready, position)
-            waiting = scope.buffer[ready:]
-            scope.arrived_ms = min((arrival.broker_ms for arrival in waiting), default=_NEVER)
-        surplus = len(scope.buffer) - self._limits.buffer_max
-        if surplus > ready:
-            self._counts.released_early += surplus - ready
-            ready = surplus
-        return ready
-
-    def _release(self, name: str, scope: Scope, arrival: Arrival) -> list[SequenceMatch]:
-        found: list[SequenceMatch] = []
+    def _release(
+        self, name: str, scope: Scope, held: Held, found: list[SequenceMatch], *, is_ahead: bool
+    ) -> None:
+        """Move the machines by one event."""
+        arrival = held.arrival
+        self._budget.waiting -= 1
+        self.changed.add(name)
         for rule, hits in arrival.hits.items():
             machine = self._machines.get(rule)
             if machine is None:
                 continue  # the rule went away while the event waited
-            state = scope.states.setdefault(rule, {})
+            state = scope.states.get(rule)
+            if state is None:
+                state = scope.states[rule] = OrderedDict()
             step = Step(arrival.timestamp_ns, hits, arrival.payload)
-            for match in machine.advance(state, step):
-                found.append(SequenceMatch(rule, match.key, machine.results(match)))
-            self._touch(name, rule, state, hits)
-            expires_ns = arrival.timestamp_ns + (machine.maxspan_ns or 0)
-            scope.expires_ns[rule] = min(scope.expires_ns.get(rule, _NEVER), expires_ns)
-        return found
-
-    def _touch(self, name: str, rule: str, state: SequenceState, hits: Hits) -> None:
-        """Keep the order in which keys were touched, and the limit on their number."""
-        touched = self._touched[rule]
-        for _, keys in hits:
-            for key in keys:
-                if key in state and state[key].is_empty():
-                    del state[key]
-                if key in state:
-                    touched[name, key] = None
-                    touched.move_to_end((name, key))
+            for completion in machine.advance(state, step):
+                if completion.deadline_ms is None:
+                    found.append(_result(rule, machine, completion.match))
                 else:
-                    touched.pop((name, key), None)
-        while len(touched) > self._limits.keys_max:
-            (other, key), _ = touched.popitem(last=False)
-            del self._scopes[other].states[rule][key]
-            self.changed.add(other)
-            self._counts.evicted_keys += 1
+                    self._await_trailing(scope, rule, completion, held)
+            self._touch(name, scope, rule, held)
+            if not is_ahead:
+                self._drop_outdated(name, scope, rule, arrival.timestamp_ns)
+            if not state:
+                scope.states.pop(rule, None)
+            self._budget.relieve(rule)
+
+    def _await_trailing(self, scope: Scope, rule: str, completion: Completion, held: Held) -> None:
+        """Note when a match is settled: at its deadline, or when broker time passed as much."""
+        match, deadline_ms = completion
+        if deadline_ms is None:
+            return
+        last_ms = match.events[-1].timestamp_ns // NS_PER_MS
+        due_ms = held.arrived_ms + deadline_ms - last_ms + self._limits.lateness_ms
+        scope.await_trailing(rule, match.key, deadline_ms, due_ms)
+        waiting = scope.states[rule][match.key].waiting
+        if len(waiting) > self._limits.settling_max:
+            del waiting[0]
+            self._counts.evicted_keys[rule] += 1
+
+    def _settle(self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]) -> None:
+        """Let go the matches that no trailing missing event can discard any more."""
+        frontier = scope.ordinary.frontier
+        passed_ns = scope.newest_ns - self._lateness_ns
+        passed_ms = (passed_ns if frontier is None else max(passed_ns, frontier[0])) // NS_PER_MS
+        first_ns = scope.first_waiting_ns()
+        while scope.deadlines:
+            deadline = scope.deadlines[0]
+            if deadline.deadline_ms >= passed_ms:
+                if deadline.due_ms >= clock_ms:
+                    break
+                if first_ns is not None and first_ns // NS_PER_MS <= deadline.deadline_ms:
+                    break  # an event that may discard it is here, but waits for its turn
+                scope.settled_ms = max(scope.settled_ms, deadline.deadline_ms)
+            heapq.heappop(scope.deadlines)
+            self._settle_key(name, scope, deadline, found)
+
+    def _settle_key(
+        self, name: str, scope: Scope, deadline: Deadline, found: list[SequenceMatch]
+    ) -> None:
+        self.changed.add(name)
+        rule, key = deadline.rule, deadline.key
+        machine = self._machines[rule]
+        state = scope.states.get(rule)
+        key_state = None if state is None else state.get(key)
+        if key_state is None:
+            return  # discarded since
+        for match in machine.settle(key_state, deadline.deadline_ms + 1):
+            found.append(_result(rule, machine, match))
+        if key_state.is_empty():
+            self._drop_key(name, scope, rule, key)
+
+    def _is_overdue(self, scope: Scope, arrival: Arrival) -> bool:
+        """Return whether it might have discarded a match that was settled by broker time."""
+        if arrival.timestamp_ns // NS_PER_MS > scope.settled_ms:
+            return False
+        return any(
+            place in self._machines[rule].trailing
+            for rule, hits in arrival.hits.items()
+            if rule in self._machines
+            for place, _ in hits
+        )
+
+    def _release_surplus(
+        self, name: str, scope: Scope, lane: Lane, found: list[SequenceMatch]
+    ) -> None:
+        limits = self._limits
+        while lane.heap and (
+            len(lane.heap) > limits.buffer_max or self._budget.waiting > limits.waiting_max
+        ):
+            self._counts.released_early += 1
+            self._release(name, scope, lane.pop(), found, is_ahead=lane is scope.ahead)
+
+    # Keys: which are held, and which was touched longest ago
+
+    def _touch(self, name: str, scope: Scope, rule: str, held: Held) -> None:
+        """Put the event's keys that hold something last in both orders; drop those that do not."""
+        state = scope.states[rule]
+        touched = self._touched.get(rule)
+        if touched is None:
+            touched = self._touched[rule] = OrderedDict()
+        for key in self._distinct_keys(held.arrival.hits[rule]):
+            key_state = state.get(key)
+            if key_state is None:
+                continue
+            if key_state.is_empty():
+                self._drop_key(name, scope, rule, key)
+                continue
+            key_state.touched_ns = held.arrival.timestamp_ns
+            state.move_to_end(key)
+            if (name, key) in touched:
+                touched.move_to_end((name, key))
+            else:
+                self._count_keys(rule, 1)
+            touched[name, key] = max(held.arrived_ms, self._clock_ms)
+
+    def _distinct_keys(self, hits: Hits) -> Iterable[JoinKey]:
+        if len(hits) == 1:
+            keys: Iterable[JoinKey] = hits[0][1]
+        else:
+            keys = {key: None for _, keys_there in hits for key in keys_there}
+        if any(len(keys_there) >= JOIN_KEYS_MAX for _, keys_there in hits):
+            self._counts.cut_join_keys += 1
+        return keys
+
+    def _drop_outdated(self, name: str, scope: Scope, rule: str, event_ns: int) -> None:
+        """Drop, oldest first, the keys whose span is over for every event still to come."""
+        state = scope.states.get(rule)
+        # A millisecond more, because missing events count in whole ones.
+        before_ns = event_ns - (self._machines[rule].maxspan_ns or 0) - NS_PER_MS
+        while state:
+            key, key_state = next(iter(state.items()))
+            if key_state.touched_ns >= before_ns or key_state.waiting:
+                break
+            self._drop_key(name, scope, rule, key)
+
+    def _drop_silent(
+        self, rule: str, touched: OrderedDict[tuple[str, JoinKey], int], found: list[SequenceMatch]
+    ) -> None:
+        """Drop, oldest first, the keys that broker time has left behind."""
+        machine = self._machines[rule]
+        span_ms = (machine.maxspan_ns or 0) // NS_PER_MS
+        before_ms = self._clock_ms - span_ms - self._limits.lateness_ms - self._limits.offline_ms
+        while touched:
+            (name, key), touched_ms = next(iter(touched.items()))
+            if touched_ms >= before_ms:
+                break
+            scope = self._scopes[name]
+            key_state = scope.states[rule][key]
+            for _, match in key_state.waiting:
+                found.append(_result(rule, machine, match))
+            self._drop_key(name, scope, rule, key)
+            self.changed.add(name)
+            self._schedule(name, scope)
+
+    def _drop_key(self, name: str, scope: Scope, rule: str, key: JoinKey) -> None:
+        state: SequenceState = scope.states[rule]
+        del state[key]
+        if not state:
+            del scope.states[rule]
+        touched = self._touched[rule]
+        if (name, key) in touched:
+            del touched[name, key]
+            self._count_keys(rule, -1)
+
+    def _count_keys(self, rule: str, count: int) -> None:
+        self.keys += count
+        self._budget.add_keys(rule, count)
+
+    # When a scope is looked at
+
+    def _can_be_forgotten(self, scope: Scope) -> bool:
+        return (
+            scope.is_empty()
+            and scope.offset < self._committed
+            and scope.clock_ms + self._limits.forget_ms <= self._clock_ms
+        )
 
     def _schedule(self, name: str, scope: Scope) -> None:
         """Note the broker time at which this scope next has something to do."""
-        lateness_ms = self._limits.lateness_ms
         if scope.is_empty():
-            due_ms = scope.newest_at_ms + self._limits.forget_ms
+            due_ms = scope.clock_ms + self._limits.forget_ms
+            if due_ms <= self._clock_ms:
+                due_ms = self._clock_ms + _COMMIT_POLL_MS
         else:
-            waits = [*scope.expires_ns.values()]
-            if scope.buffer:
-                waits.append(scope.buffer[0].timestamp_ns)
-            event_ms = min(waits) // NS_PER_MS + lateness_ms + 2
-            behind_ms = scope.newest_at_ms - scope.newest_ns // NS_PER_MS
-            due_ms = event_ms + max(0, behind_ms)
-            if scope.buffer:
-                due_ms = min(due_ms, scope.arrived_ms + lateness_ms + 1)
+            oldest_ms = min(scope.ordinary.oldest_ms(), scope.ahead.oldest_ms())
+            due_ms = oldest_ms + self._limits.lateness_ms + 1
+            if scope.deadlines:
+                due_ms = min(due_ms, scope.deadlines[0].due_ms + 1)
+            if due_ms >= NEVER:
+                return
+            due_ms = max(due_ms, self._clock_ms + 1)
         if scope.due_ms is None or due_ms < scope.due_ms:
             scope.due_ms = due_ms
             heapq.heappush(self._due, (due_ms, name))
+
+
+def _result(rule: str, machine: SequenceMachine, match: Match) -> SequenceMatch:
+    return SequenceMatch(rule, match.key, machine.results(match))

@@ -1,0 +1,180 @@
+"""Plain state of sequences: what is known of one scope, and the events that wait in it.
+
+Law of the file: everything here is plain values that a snapshot can hold; what moves them is
+``streamproc.engine.sequences``. Orders and times of waiting events are decided here, in
+``Lane.release``, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from streamproc.eql.sequence import Hits, JoinKey, SequenceState
+
+Ordinal: TypeAlias = tuple[int, bool, str, Any, int]
+"""Timestamp, whether the tiebreaker is null, its kind, the tiebreaker, offset."""
+NEVER = 1 << 62
+LONG_AGO = -NEVER
+
+
+class Arrival(NamedTuple):
+    """One event that can take part in sequences.
+
+    Attributes:
+        timestamp_ns: Event time, nanoseconds since the epoch.
+        tiebreaker: A scalar that orders events of one timestamp before the offset does; None
+            sorts last.
+        offset: Offset of the record in the partition.
+        broker_ms: Time of the record, milliseconds since the epoch: when it reached the broker.
+            Where producers set it, the caller bounds it by the wall clock.
+        payload: What the alert needs of the event, carried along unread.
+        hits: Rule to what the event can do in that rule's sequence.
+    """
+
+    timestamp_ns: int
+    tiebreaker: Any
+    offset: int
+    broker_ms: int
+    payload: Any
+    hits: Mapping[str, Hits]
+
+    def ordinal(self) -> Ordinal:
+        """Return its place in time: timestamp, tiebreaker (null last), then offset."""
+        kind = "text" if isinstance(self.tiebreaker, str) else ""
+        rest = 0 if self.tiebreaker is None else self.tiebreaker
+        return (self.timestamp_ns, self.tiebreaker is None, kind, rest, self.offset)
+
+
+@dataclass(slots=True)
+class Held:
+    """An event that waits, its place in time, and the broker time at which it came."""
+
+    ordinal: Ordinal
+    arrival: Arrival
+    arrived_ms: int
+    is_released: bool = False
+
+
+@dataclass(slots=True)
+class Lane:
+    """Events that wait until no earlier one can come.
+
+    Attributes:
+        heap: The waiting events, a heap by ordinal.
+        frontier: Ordinal of the last event released; an earlier one is late.
+        arrived: The waiting events in order of arrival, and some that are released already.
+    """
+
+    heap: list[tuple[Ordinal, Held]] = field(default_factory=list)
+    frontier: Ordinal | None = None
+    arrived: deque[Held] = field(default_factory=deque, compare=False)
+
+    def add(self, held: Held) -> None:
+        """Take an event in: O(log n)."""
+        heapq.heappush(self.heap, (held.ordinal, held))
+        self.arrived.append(held)
+        if len(self.arrived) > 2 * len(self.heap) + 64:  # so that it costs O(1) for each event
+            self.arrived = deque(item for item in self.arrived if not item.is_released)
+
+    def release(self, before_ns: int, arrived_before_ms: int) -> Iterator[Held]:
+        """Give out, in order, the events earlier than a time and those that came before one.
+
+        What an event that has waited long enough has to be preceded by goes with it.
+        """
+        last: Ordinal | None = None
+        while self.arrived:
+            held = self.arrived[0]
+            if not held.is_released:
+                if held.arrived_ms >= arrived_before_ms:
+                    break
+                last = held.ordinal if last is None else max(last, held.ordinal)
+            self.arrived.popleft()
+        while self.heap and (
+            self.heap[0][0][0] < before_ns or (last is not None and self.heap[0][0] <= last)
+        ):
+            yield self.pop()
+
+    def pop(self) -> Held:
+        """Give out the earliest event."""
+        ordinal, held = heapq.heappop(self.heap)
+        held.is_released = True
+        if self.frontier is None or ordinal > self.frontier:
+            self.frontier = ordinal
+        return held
+
+    def oldest_ms(self) -> int:
+        """Return the broker time of the event that has waited longest; NEVER without one."""
+        while self.arrived and self.arrived[0].is_released:
+            self.arrived.popleft()
+        return self.arrived[0].arrived_ms if self.arrived else NEVER
+
+
+class Deadline(NamedTuple):
+    """When a match that waits for a trailing missing event is settled.
+
+    Attributes:
+        deadline_ms: Event time up to which a missing event discards it.
+        due_ms: Broker time after which it is settled without an event that says so.
+        number: Tells apart equal ones, so that keys are never compared.
+        rule: The rule of the match.
+        key: Its join key.
+    """
+
+    deadline_ms: int
+    due_ms: int
+    number: int
+    rule: str
+    key: JoinKey
+
+
+@dataclass(slots=True)
+class Scope:
+    """Everything known of one scope.
+
+    Attributes:
+        offset: The last input offset that this state includes.
+        clock_ms: Broker time at which the last event that was not late was offered.
+        newest_ns: The scope's event time: of its newest event, never past the broker's time.
+        settled_ms: Event time up to which matches were settled because broker time had passed.
+        ordinary: Events whose time is at most the lateness past the broker's.
+        ahead: Events of a clock that runs ahead by more. They wait apart, so that one wrong
+            timestamp does not make the right ones after it late.
+        states: Rule to its partial sequences; no empty ones.
+        deadlines: A heap; some are of matches that were discarded since.
+        deadlines_made: Numbers given to deadlines.
+        due_ms: Broker time at which it is next looked at; None: when the next event comes.
+    """
+
+    offset: int = -1
+    clock_ms: int = 0
+    newest_ns: int = LONG_AGO
+    settled_ms: int = LONG_AGO
+    ordinary: Lane = field(default_factory=Lane)
+    ahead: Lane = field(default_factory=Lane)
+    states: dict[str, SequenceState] = field(default_factory=dict)
+    deadlines: list[Deadline] = field(default_factory=list)
+    deadlines_made: int = 0
+    due_ms: int | None = field(default=None, compare=False)
+
+    def is_empty(self) -> bool:
+        """Return whether no partial sequence would be lost if this scope were forgotten."""
+        return not (self.states or self.ordinary.heap or self.ahead.heap)
+
+    def waiting(self) -> int:
+        """Return how many events wait."""
+        return len(self.ordinary.heap) + len(self.ahead.heap)
+
+    def first_waiting_ns(self) -> int | None:
+        """Return the event time of the earliest event that waits."""
+        heads = [lane.heap[0][0][0] for lane in (self.ordinary, self.ahead) if lane.heap]
+        return min(heads, default=None)
+
+    def await_trailing(self, rule: str, key: JoinKey, deadline_ms: int, due_ms: int) -> None:
+        """Note when a match is to be settled."""
+        self.deadlines_made += 1
+        deadline = Deadline(deadline_ms, due_ms, self.deadlines_made, rule, key)
+        heapq.heappush(self.deadlines, deadline)
