@@ -40,7 +40,7 @@ def start(cluster: MockCluster, tmp_path: Path):
         command = [sys.executable, str(APP)]
         if by_faust:
             command = [str(Path(sys.executable).with_name("faust")), "-A", "worker_app:app"]
-        command += ["--datadir", str(tmp_path / "data"), "worker", "-l", "info"]
+        command += ["--datadir", str(tmp_path / "data"), "worker", "-l", "info", "--without-web"]
         worker = subprocess.Popen(
             command,
             cwd=APP.parent,
