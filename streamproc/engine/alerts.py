@@ -1,25 +1,38 @@
 """A match -> the alert document that Elastic Security would have written, as an output record.
 
+A sequence becomes one building-block alert for each of its events and a shell alert, which holds
+the fields that all of them have in common.
+
 The document is the source event as it came plus ``kibana.alert.*``, all of it as flat dotted
 keys at the top level. ECS ``rule.*``, ``threat.*`` and ``event.severity`` say the same once
 more, because Kibana removes ``kibana.*`` from documents that it did not write itself.
 
-Law of the file: no path stands in the document twice, dotted and nested; a redelivered event
-gives an alert of the same id.
+Law of the file: no path stands in the document twice, dotted and nested; redelivered events
+give alerts of the same ids.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from streamproc import __version__
 from streamproc.engine.alert_json import fit_alert
-from streamproc.engine.identity import alert_id, event_identity, first, raw_coordinates
+from streamproc.engine.common_fields import common_fields
+from streamproc.engine.identity import (
+    alert_id,
+    building_block_id,
+    event_identity,
+    first,
+    first_of,
+    raw_coordinates,
+    sequence_alert_id,
+)
 from streamproc.engine.reason import reason_text
 from streamproc.engine.source_fields import copy_source, fields_below, raw_values, take_out
 from streamproc.eql.event import Event
+from streamproc.eql.sequence import JoinKey
 from streamproc.model import Headers, Output, Record
 from streamproc.ruleset.datemath import iso_utc, time_ms
 from streamproc.ruleset.indices import index_name
@@ -35,6 +48,7 @@ _RULE_NAMESPACE = uuid.UUID("7f7d2c07-3a58-5c0f-9d0e-6b1f5a0c9a11")
 _DISPLACED = ("rule", "threat.framework", "threat.tactic", "threat.technique")
 
 # An alert on a sequence alert has some ten; the rest would be somebody's attempt to bloat it.
+# The events of a sequence share the limit.
 _ANCESTORS_MAX = 100
 _ANCESTOR_KEYS = ("id", "type", "index", "depth", "rule")
 
@@ -66,6 +80,18 @@ class Alert(NamedTuple):
 
     alert_id: str
     output: Output
+
+
+class SequenceAlert(NamedTuple):
+    """The alerts of one sequence, ready to be produced.
+
+    Attributes:
+        alert_id: The shell alert's id, which its context requests carry.
+        outputs: The building blocks in the order of the events, then the shell.
+    """
+
+    alert_id: str
+    outputs: list[Output]
 
 
 class AlertWriter:
@@ -104,12 +130,87 @@ class AlertWriter:
         identity = event_identity(match.event, match.record)
         alert = alert_id(rule.rule_id, identity)
         document = self._document(match, alert, ancestors)
-        headers = output_headers(rule, match.event)
+        return Alert(alert, self._output(rule, [match.event], alert, document))
+
+    def write_sequence(
+        self,
+        rule: Rule,
+        steps: Sequence[tuple[Event, Record]],
+        join_key: JoinKey,
+        detected_at_ms: int,
+    ) -> SequenceAlert | None:
+        """Write the alerts of a sequence; None if ``write`` would refuse one of its events.
+
+        The shell's ``kibana.alert.original_time`` is the time of the last event. Elastic puts the
+        blocks' own time there, which is the time of detection and says nothing of the events.
+
+        Args:
+            rule: The rule.
+            steps: Its events with their records, in the order of the result, without positions
+                of missing events; at least one.
+            join_key: The values of the join fields that the sequence was found for.
+            detected_at_ms: Now, milliseconds since the epoch.
+        """
+        matches = [Match(rule, event, record, detected_at_ms) for event, record in steps]
+        lineages = [parent_ancestors(match) for match in matches]
+        own = rule_uuid(rule)
+        if any(ancestor.get("rule") == own for lineage in lineages for ancestor in lineage):
+            return None
+        identities = [event_identity(event, record) for event, record in steps]
+        shell_id = sequence_alert_id(rule.rule_id, identities, join_key)
+        share = max(_ANCESTORS_MAX // len(steps), 1)
+        blocks = [
+            self._document(match, building_block_id(shell_id, index), lineage[-share:])
+            for index, (match, lineage) in enumerate(zip(matches, lineages, strict=True))
+        ]
+        # Before any of them is cut: what one block lost to its length is still common.
+        shell = self._shell(rule, blocks, shell_id)
+        outputs = []
+        for index, (match, block) in enumerate(zip(matches, blocks, strict=True)):
+            block |= {
+                "kibana.alert.building_block_type": "default",
+                "kibana.alert.group.id": shell_id,
+                "kibana.alert.group.index": index,
+            }
+            block_id = block["kibana.alert.uuid"]
+            outputs.append(self._output(rule, [match.event], block_id, block))
+        outputs.append(self._output(rule, [event for event, _ in steps], shell_id, shell))
+        return SequenceAlert(shell_id, outputs)
+
+    def _shell(self, rule: Rule, blocks: list[dict[str, Any]], shell_id: str) -> dict[str, Any]:
+        static = self._static_fields(rule)
+        document = common_fields(
+            [{path: block[path] for path in block if path not in static} for block in blocks]
+        )
+        ancestors = [
+            ancestor
+            for block in blocks
+            for ancestor in (*block["kibana.alert.ancestors"], _block_ancestor(rule, block))
+        ]
+        return (
+            document
+            | static
+            | {
+                "kibana.space_ids": self._space_ids,
+                "kibana.alert.uuid": shell_id,
+                "kibana.alert.instance.id": shell_id,
+                "kibana.alert.group.id": shell_id,
+                "kibana.alert.original_time": blocks[-1]["kibana.alert.original_time"],
+                "kibana.alert.ancestors": ancestors,
+                "kibana.alert.depth": max(block["kibana.alert.depth"] for block in blocks) + 1,
+                "kibana.alert.reason": reason_text(rule, Event(document)),
+            }
+        )
+
+    def _output(
+        self, rule: Rule, events: Sequence[Event], alert: str, document: dict[str, Any]
+    ) -> Output:
+        headers = output_headers(rule, events)
         room = self._bytes_max
         if room is not None:
             room -= len(alert) + sum(len(name) + len(value) for name, value in headers)
             room -= _FRAMING_BYTES
-        return Alert(alert, Output(alert.encode(), fit_alert(document, room), headers))
+        return Output(alert.encode(), fit_alert(document, room), headers)
 
     def _document(
         self, match: Match, alert: str, ancestors: list[dict[str, Any]]
@@ -149,9 +250,9 @@ def event_time_ms(event: Event, record: Record) -> int:
     return record.timestamp_ms if at is None else at
 
 
-def output_headers(rule: Rule, event: Event) -> Headers:
-    """Return the headers of an alert and of its context requests."""
-    host_id = first(event, "host.id")
+def output_headers(rule: Rule, events: Sequence[Event]) -> Headers:
+    """Return the headers of the alert of some events and of its context requests."""
+    host_id = first_of(events, "host.id")
     named = b"" if host_id is None else str(host_id).encode("utf-8", "replace")
     return [
         ("host.id", named[:_HEADER_BYTES_MAX]),
@@ -251,6 +352,16 @@ def parent_ancestors(match: Match) -> list[dict[str, Any]]:
     if parent_rule is not None:
         ancestor["rule"] = str(parent_rule)[:1_024]
     return [*kept, ancestor]
+
+
+def _block_ancestor(rule: Rule, block: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": block["kibana.alert.uuid"],
+        "type": "signal",
+        "index": "",
+        "depth": block["kibana.alert.depth"],
+        "rule": rule_uuid(rule),
+    }
 
 
 def _handed_on(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,6 +4,10 @@ Time is anchored on the event, not on the moment when somebody clicks: ``now-1h`
 before the event. ``now`` as an end is the event's time plus a look-ahead, because what a process
 does happens after its start.
 
+A sequence is asked about once. Placeholders are filled with what its events have in common, and
+where they have nothing in common, from the last event that has the field. A range starts from the
+time of the first event and ends at that of the last, so ``now-1h`` is an hour before the first.
+
 Law of the file: a placeholder that cannot be filled takes its group of conditions with it, and a
 request without a group left has no query at all. An empty match, which would fetch everything, is
 never written.
@@ -26,17 +30,18 @@ from streamproc.engine.context_query import (
     to_dsl,
     to_kql,
 )
-from streamproc.engine.identity import first
+from streamproc.engine.identity import first, first_of
 from streamproc.eql.event import Event, Value
-from streamproc.model import Output
+from streamproc.model import Output, Record
 from streamproc.ruleset.datemath import DateMathError, iso_utc, parse_date_math
 from streamproc.ruleset.investigate import Investigation, Provider
+from streamproc.ruleset.rule import Rule
 
 LOOK_AHEAD_MS = 15 * 60_000
 """How far past the event ``now`` as an end reaches, unless set otherwise."""
 
 PID_WINDOW_MS = 5 * 60_000
-"""Either side of the event, when a process is known by its pid only: pids are used again."""
+"""Either side of the events, when a process is known by its pid only: pids are used again."""
 
 # Lucene indexes no longer term, so no longer value can be found by one.
 VALUE_BYTES_MAX = 32_766
@@ -56,6 +61,13 @@ class ContextRequest(NamedTuple):
     output: Output
 
 
+class Span(NamedTuple):
+    """The times of an alert's first and last event, milliseconds since the epoch."""
+
+    start_ms: int
+    end_ms: int
+
+
 class ContextWriter:
     """Writes the context requests of alerts."""
 
@@ -73,21 +85,36 @@ class ContextWriter:
 
     def write(self, match: Match, alert_id: str) -> list[ContextRequest]:
         """Return one request per query of the rule, with the key ``<alert id>:<n>``, n from 0."""
-        rule, event = match.rule, match.event
+        return self.write_sequence(match.rule, [(match.event, match.record)], alert_id)
+
+    def write_sequence(
+        self, rule: Rule, steps: Sequence[tuple[Event, Record]], alert_id: str
+    ) -> list[ContextRequest]:
+        """Return the requests of a sequence's shell alert, which are as those of one event.
+
+        Args:
+            rule: The rule.
+            steps: The events with their records, in the order of the result, without positions
+                of missing events; at least one.
+            alert_id: The shell alert's id.
+        """
         queries: Sequence[Investigation] = rule.investigate
         if not queries and self._use_defaults:
             queries = DEFAULT_QUERIES
-        headers = output_headers(rule, event)
+        events = [event for event, _ in steps]
+        headers = output_headers(rule, events)
         shared = {
             "alert_id": alert_id,
             "rule": {"id": rule.rule_id, "name": rule.name, "version": rule.version},
-            "host": {"id": _shown(event, "host.id"), "name": _shown(event, "host.name")},
+            "host": {"id": _shown(events, "host.id"), "name": _shown(events, "host.name")},
         }
-        anchor_ms = event_time_ms(event, match.record)
+        # By @timestamp: a rule may order its events by another field.
+        times = [event_time_ms(event, record) for event, record in steps]
+        span = Span(min(times), max(times))
         requests = []
         for position, query in enumerate(queries):
             key = f"{alert_id}:{position}"
-            answer = resolve(query, event, anchor_ms, self._look_ahead_ms)
+            answer = resolve(query, events, span, self._look_ahead_ms)
             value = to_json({"id": key, **shared, **answer})
             output = Output(key.encode(), value, list(headers))
             requests.append(ContextRequest(answer["status"], output))
@@ -95,28 +122,31 @@ class ContextWriter:
 
 
 def resolve(
-    investigation: Investigation, event: Event, anchor_ms: int, look_ahead_ms: int = LOOK_AHEAD_MS
+    investigation: Investigation,
+    events: Sequence[Event],
+    span: Span,
+    look_ahead_ms: int = LOOK_AHEAD_MS,
 ) -> dict[str, Any]:
     """Return the part of a request that says what to ask and when.
 
     Args:
         investigation: The query.
-        event: The event that the rule matched.
-        anchor_ms: The event's time, milliseconds since the epoch.
-        look_ahead_ms: How far past it ``now`` as an end reaches.
+        events: The event that the rule matched, or those of its sequence; at least one.
+        span: Their times.
+        look_ahead_ms: How far past the last of them ``now`` as an end reaches.
     """
-    filler = _Filler(event)
+    filler = _Filler(events)
     attempts = [filler.fill(group) for group in investigation.providers]
     filled = [group for group in attempts if group is not None]
     by_pid = [group for group in filled if group.is_by_pid]
-    start = _bound(investigation.relative_from, anchor_ms, None)
-    end = _bound(investigation.relative_to, anchor_ms, look_ahead_ms)
+    start = _bound(investigation.relative_from, span.start_ms, None)
+    end = _bound(investigation.relative_to, span.end_ms, look_ahead_ms)
     if by_pid and len(by_pid) == len(filled):
-        start, end = _pid_window(anchor_ms)
+        start, end = _pid_window(span)
     else:
         for group in by_pid:
             # The others keep the whole range; this one must not find a later process.
-            group.conditions.append(_pid_condition(anchor_ms))
+            group.conditions.append(_pid_condition(span))
     groups = [group.conditions for group in filled]
     if not filled:
         status = "unresolvable"
@@ -149,7 +179,7 @@ class _Group(NamedTuple):
 class _Filler:
     """Fills the placeholders of one request; ``missing`` keeps what it could not, in order."""
 
-    event: Event
+    events: Sequence[Event]
     missing: dict[str, None] = field(default_factory=dict)
 
     def fill(self, group: Sequence[Provider]) -> _Group | None:
@@ -182,11 +212,13 @@ class _Filler:
         return unfilled + ([provider.value] if "{{" in _PLACEHOLDER.sub("", provider.value) else [])
 
     def _value(self, path: str) -> Value | None:
-        value = first(self.event, path)
+        value = first_of(self.events, path)
         if isinstance(value, str) and len(value.encode("utf-8", "replace")) > VALUE_BYTES_MAX:
             return None
-        if path == "user.id" and value == _SYSTEM_SID and not _is_own_user(self.event):
-            return None
+        if path == "user.id" and value == _SYSTEM_SID:
+            # One event that means it is enough of a reason to ask for it.
+            named = [event for event in self.events if value in event.values(path)]
+            return value if any(map(_is_own_user, named)) else None
         return value
 
     def _value_of(self, provider: Provider) -> Any:
@@ -270,12 +302,12 @@ def _bound(text: str | None, anchor_ms: int, look_ahead_ms: int | None) -> str |
         return None
 
 
-def _pid_window(anchor_ms: int) -> tuple[str, str]:
-    return iso_utc(anchor_ms - PID_WINDOW_MS), iso_utc(anchor_ms + PID_WINDOW_MS)
+def _pid_window(span: Span) -> tuple[str, str]:
+    return iso_utc(span.start_ms - PID_WINDOW_MS), iso_utc(span.end_ms + PID_WINDOW_MS)
 
 
-def _pid_condition(anchor_ms: int) -> Condition:
-    start, end = _pid_window(anchor_ms)
+def _pid_condition(span: Span) -> Condition:
+    start, end = _pid_window(span)
     return Condition("@timestamp", "range", bounds=(("gte", start), ("lte", end)))
 
 
@@ -291,8 +323,8 @@ def _shown_provider(provider: Provider, value: Any) -> dict[str, Any]:
     }
 
 
-def _shown(event: Event, path: str) -> str | None:
-    value = first(event, path)
+def _shown(events: Sequence[Event], path: str) -> str | None:
+    value = first_of(events, path)
     return None if value is None else str(value)[:VALUE_BYTES_MAX]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.engine.alerts import Match
-from streamproc.engine.context import DEFAULT_QUERIES, ContextWriter, resolve
+from streamproc.engine.context import DEFAULT_QUERIES, ContextWriter, Span, resolve
 from streamproc.eql.event import Event
 from streamproc.model import Record
 from streamproc.ruleset import Investigation, Provider, rule_from_query
@@ -33,7 +33,7 @@ def ask(*groups, start="now-1h", end="now"):
 
 
 def answer(query, document=FULL, **options):
-    return resolve(query, Event(document), NOW_MS, **options)
+    return resolve(query, [Event(document)], Span(NOW_MS, NOW_MS), **options)
 
 
 def clauses(answered):
