@@ -43,7 +43,7 @@ def _keys(kafka, topic):
 
 
 def _offsets(kafka, settings):
-    return committed(kafka.admin, settings["group_id"], settings["events_topic"], PARTITIONS)
+    return committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], PARTITIONS)
 
 
 def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_path):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -70,17 +69,21 @@ class Worker:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
 
 
-def committed(admin, group: str, topic: str, partitions: int) -> list[int]:
+def committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[int]:
     """Committed offset of each partition; 0 where there is none."""
     places = [TopicPartition(topic, number) for number in range(partitions)]
-    request = [ConsumerGroupTopicPartitions(group, places)]
+    # By a consumer: librdkafka 2.16's AdminClient.list_consumer_group_offsets crashes the process
+    # when the group's coordinator is not ready (it asks for a new one in a group it has not got).
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     try:
-        answer = admin.list_consumer_group_offsets(request)[group].result(30)
+        answer = consumer.committed(places, timeout=30)
     except KafkaException as error:
         if error.args[0].code() not in COORDINATOR_NOT_READY:
             raise
         return [0] * partitions
-    found = {place.partition: place.offset for place in answer.topic_partitions}
+    finally:
+        consumer.close()
+    found = {place.partition: place.offset for place in answer}
     return [max(found.get(number, 0), 0) for number in range(partitions)]
 
 
