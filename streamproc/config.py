@@ -171,6 +171,38 @@ class Settings(BaseModel):
         True, "Whether rules without investigate queries get the default set"
     )
 
+    # --- Sequences
+    sequence_state_topic: str = setting(
+        "streamproc.sequence-state", "Partial sequences, kept for the next worker", min_length=1
+    )
+    lateness_s: float = setting(
+        30,
+        "How much later than its successors an event of a sequence may arrive",
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    sequence_span_default_s: float = setting(
+        86_400, "Span of a sequence rule without maxspan", unit="s", ge=1, le=30 * 86_400
+    )
+    sequence_rule_keys_max: int = setting(
+        100_000,
+        "Join keys of one rule that a worker keeps; the longest untouched goes first",
+        unit="keys",
+        ge=1,
+        le=100_000_000,
+    )
+    sequence_keys_max: int = setting(
+        300_000, "Join keys of all rules that a worker keeps", unit="keys", ge=1, le=100_000_000
+    )
+    sequence_waiting_max: int = setting(
+        200_000,
+        "Events that a worker lets wait for earlier ones; beyond it they wait no longer",
+        unit="events",
+        ge=1,
+        le=100_000_000,
+    )
+
     # --- Flow
     batch_records: int = setting(
         500, "Records taken from Kafka at a time", unit="records", ge=1, le=100_000

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from streamproc.config import KIB, Settings
+from streamproc.config import KIB, MIB, Settings
 from streamproc.errors import ConfigError
 
 TIMEOUT_S = 30.0
@@ -23,6 +23,8 @@ REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})
 HOUR_MS = 3_600_000
 # Key, headers and the batch around a record count towards max.message.bytes too.
 RECORD_OVERHEAD_BYTES = 64 * KIB
+# Largest snapshot of the sequence state of one host (or other scope).
+SNAPSHOT_BYTES_MAX = 16 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,22 @@ def plan_topics(settings: Settings, options: TopicOptions) -> list[TopicPlan]:
     events = TopicPlan(
         settings.events_topic, options.events_partitions, options.replication, events_config
     )
+    # Compacted: the last snapshot of each scope counts. Segments of an hour, so that there is
+    # something to compact.
+    state = TopicPlan(
+        settings.sequence_state_topic,
+        options.events_partitions,
+        options.replication,
+        {
+            "cleanup.policy": "compact",
+            "max.message.bytes": str(SNAPSHOT_BYTES_MAX + RECORD_OVERHEAD_BYTES),
+            "min.insync.replicas": str(insync),
+            "segment.ms": str(HOUR_MS),
+        },
+    )
     return [
         events,
+        state,
         *(
             TopicPlan(topic, options.outputs_partitions, options.replication, outputs_config)
             for topic in dict.fromkeys(outputs)

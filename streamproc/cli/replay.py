@@ -11,20 +11,21 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from streamproc.cli.console import ReadingBar, complain, count, counting_bar, say, size, warn
+from streamproc.cli.console import ReadingBar, complain, count, counting_bar, say, size
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput, dead_letter_line
 from streamproc.cli.rule_paths import load_for_running, rules_option
 from streamproc.config_sources import load_settings
 from streamproc.engine.batch import RecordList
 from streamproc.engine.detector import Detections, Detector, DetectorOptions
 from streamproc.engine.program import Program
+from streamproc.engine_options import detector_options
 from streamproc.errors import InputError
 from streamproc.model import Record
 from streamproc.ndjson import Line, NdjsonFile, open_files
@@ -126,7 +127,7 @@ def replay(
     """  # fmt: skip
     sources = open_files(files)
     _refuse_clashes(files, (alerts_name, requests_name, letters_name, summary_name))
-    options = detector_options()
+    options = replay_options()
     ruleset = load_for_running(rules_paths)
     counters = Counters()
     detector = Detector(compile_program(ruleset), options, counters)
@@ -144,29 +145,24 @@ def replay(
     _close(tally, sources, counters, ruleset)
 
 
-def detector_options() -> DetectorOptions:
+def replay_options() -> DetectorOptions:
     """Return the worker's settings of the engine, without the limits of its topics.
 
     Raises:
         ConfigError: A setting is wrong.
     """
-    settings = load_settings().settings
-    return DetectorOptions(
-        record_bytes_max=settings.record_bytes_max,
+    return replace(
+        detector_options(load_settings().settings),
         output_bytes_max=sys.maxsize,
         dead_letter_bytes_max=sys.maxsize,
-        look_ahead_s=settings.look_ahead_s,
-        default_context_requests=settings.default_context_requests,
+        has_broker_time=False,
     )
 
 
 def compile_program(ruleset: RuleSet) -> Program:
-    """Compile rules for running, with a progress bar; those that are not run are warned about."""
+    """Compile rules for running, with a progress bar."""
     with counting_bar("Compiling rules") as progress:
         program = Program(ruleset, progress=progress)
-    idle = len(ruleset.rules) - len(program.rules)
-    if idle:
-        warn(f"{count(idle, 'sequence rule')} loaded, but not run: only single-event rules are")
     return program
 
 
@@ -187,6 +183,7 @@ def run(detector: Detector, sources: Sequence[NdjsonFile], outputs: Outputs) -> 
                     bar.update(tally.records)
             except InputError as error:
                 tally.faults.append(str(error))
+        outputs.write(detector.finish(time.time_ns() // 1_000_000))
     tally.seconds = time.monotonic() - started_s
     return tally
 

@@ -13,7 +13,22 @@ from streamproc.model import Record
 
 
 class Batch(Protocol):
-    """Records of one topic partition, in ascending offset order; positions count from 0."""
+    """Records of one topic partition, in ascending offset order; positions count from 0.
+
+    A batch holds at least one record.
+    """
+
+    @property
+    def topic(self) -> str:
+        """Topic that all records come from."""
+
+    @property
+    def partition(self) -> int:
+        """Partition that all records come from."""
+
+    @property
+    def last_timestamp_ms(self) -> int:
+        """Time of the last record, milliseconds since the epoch; 0 if unknown."""
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -35,6 +50,21 @@ class RecordList:
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = records
+
+    @property
+    def topic(self) -> str:
+        """Topic (or file) that all records come from."""
+        return self._records[0].topic
+
+    @property
+    def partition(self) -> int:
+        """Partition that all records come from."""
+        return self._records[0].partition
+
+    @property
+    def last_timestamp_ms(self) -> int:
+        """Time of the last record, milliseconds since the epoch; 0 if unknown."""
+        return self._records[-1].timestamp_ms
 
     def __len__(self) -> int:
         """Return the number of records."""

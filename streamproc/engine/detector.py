@@ -3,7 +3,8 @@
 1. ``decode.suspects``: what is plainly no JSON object goes to dead letters.
 2. ``prefilter.candidates``: most records end here, undecoded.
 3. ``decode.decode``, then the matchers of the candidate rules that the event's index belongs to.
-4. ``AlertWriter`` and ``ContextWriter``: what the matches say.
+4. ``SequenceRules.offers`` and ``PartitionSequences``: events that are steps of sequences.
+5. ``AlertWriter`` and ``ContextWriter``: what the matches say.
 
 Law of the file: no input stops it, and every record has exactly one outcome. The same records
 give the same outputs (but for the time of detection), however they are cut into batches.
@@ -17,19 +18,26 @@ from typing import Any, NamedTuple
 
 from streamproc.engine.alerts import AlertWriter, Match
 from streamproc.engine.batch import Batch
-from streamproc.engine.context import ContextWriter
+from streamproc.engine.context import ContextRequest, ContextWriter
 from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.decode import decode, suspects
 from streamproc.engine.program import Program
+from streamproc.engine.sequence_budget import SequenceLimits
+from streamproc.engine.sequence_rules import Offer
+from streamproc.engine.sequence_states import SequenceStates
+from streamproc.engine.sequences import SequenceMatch
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
+from streamproc.eql.sequence import JoinKey
 from streamproc.errors import DecodeError
 from streamproc.model import Output, Record
-from streamproc.ops.counters import Counters
+from streamproc.ops.counters import Counters, Partition
 from streamproc.ruleset.datemath import iso_utc
 from streamproc.ruleset.rule import Rule
 
 FAILED = "failed"
+# Later than any event: the year 294,276, the last that 64 bits of microseconds hold.
+_THE_END_MS = 9_223_372_036_854_775
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,9 @@ class DetectorOptions:
         look_ahead_s: How far ``now`` as the end of a context request lies behind the event,
             seconds.
         default_context_requests: Whether rules without investigate queries get the default set.
+        has_broker_time: Whether records bear the time at which a broker got them; those of files
+            do not, and time passes by their events alone.
+        sequence_limits: Lateness and bounds of sequence state.
     """
 
     record_bytes_max: int = 10 * 1024 * 1024
@@ -50,6 +61,8 @@ class DetectorOptions:
     dead_letter_bytes_max: int = 900_000
     look_ahead_s: float = 900
     default_context_requests: bool = True
+    has_broker_time: bool = True
+    sequence_limits: SequenceLimits = field(default_factory=SequenceLimits)
 
 
 class Detections(NamedTuple):
@@ -65,6 +78,7 @@ class Tally:
     """What one batch amounts to; added to the counters only when the batch is through."""
 
     detections: Detections = field(default_factory=lambda: Detections([], [], []))
+    offers: list[Offer] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     incomplete: Counter[str] = field(default_factory=Counter)
@@ -97,6 +111,7 @@ class Detector:
         self._context = ContextWriter(
             look_ahead_s=options.look_ahead_s, use_defaults=options.default_context_requests
         )
+        self.sequences = SequenceStates(program.sequences.machines, options.sequence_limits)
 
     def process(self, batch: Batch, now_ms: int) -> Detections:
         """Evaluate a batch and count what became of its records.
@@ -106,8 +121,34 @@ class Detector:
             now_ms: The time of detection, milliseconds since the epoch.
         """
         tally = self._isolate(batch, now_ms)
+        if self._program.sequences.rules:
+            self._join_sequences(batch, now_ms, tally)
+            self._count_state()
         tally.add_to(self._counters)
         return tally.detections
+
+    def advance(self, partition: Partition, now_ms: int) -> Detections:
+        """Let time pass in a partition that was read to its end, and return what that settles.
+
+        Args:
+            partition: Topic and partition.
+            now_ms: The wall clock, milliseconds since the epoch.
+        """
+        tally = Tally()
+        self._report(self.sequences.of(partition).advance(now_ms), now_ms, tally)
+        tally.add_to(self._counters)
+        return tally.detections
+
+    def finish(self, now_ms: int) -> Detections:
+        """Settle all sequences: no more records will come (the end of a replay)."""
+        found = Detections([], [], [])
+        for partition, _ in list(self.sequences.items()):
+            tally = Tally()
+            self._report(self.sequences.of(partition).advance(_THE_END_MS), now_ms, tally)
+            tally.add_to(self._counters)
+            for outputs, more in zip(found, tally.detections, strict=True):
+                outputs.extend(more)
+        return found
 
     def _isolate(self, batch: Batch, now_ms: int) -> Tally:
         """Evaluate; on an error of ours, halve the batch until the record that causes it is alone.
@@ -155,31 +196,93 @@ class Detector:
         event = Event(document)
         if not event.values("host.id"):
             tally.incomplete["host.id"] += 1
-        stamps = event.values("@timestamp")
-        if not stamps or parse_instant(stamps[0]) is None:
+        if _lacks_timestamp(event):
             tally.incomplete["@timestamp"] += 1
             event = _with_timestamp(document, record.timestamp_ms or now_ms)
         applicable = self._program.selector.applicable(event)
-        outcome = "unmatched"
-        for position in candidates:
+        singles, sequences = self._program.split(candidates)
+        faults: list[str] = []
+        is_match = False
+        for position in singles:
             if applicable is not None and position not in applicable:
                 continue
             rule = self._program.rules[position]
             try:
                 if self._program.matchers[position](event):
                     self._detect(Match(rule, event, record, now_ms), tally)
-                    outcome = "matched" if outcome == "unmatched" else outcome
+                    is_match = True
             except Exception as error:  # noqa: BLE001  # one rule's error must not stop the others
                 tally.rule_errors[rule.rule_id] += 1
-                if outcome != FAILED:
-                    outcome = FAILED
-                    self._letter(
-                        tally,
-                        record,
-                        FAILED,
-                        f"rule {rule.rule_id}: {type(error).__name__}: {error}",
-                    )
-        tally.outcomes[outcome] += 1
+                faults.append(f"rule {rule.rule_id}: {type(error).__name__}: {error}")
+        if sequences:
+            self._offer(event, record, sequences, applicable, now_ms, tally, faults)
+        if faults:
+            self._fail(tally, record, "; ".join(faults))
+        else:
+            tally.outcomes["matched" if is_match else "unmatched"] += 1
+
+    def _offer(
+        self,
+        event: Event,
+        record: Record,
+        sequences: tuple[int, ...],
+        applicable: frozenset[int] | None,
+        now_ms: int,
+        tally: Tally,
+        faults: list[str],
+    ) -> None:
+        """Note what the event can do in sequences; their state moves when the batch is through."""
+        if applicable is not None:
+            shift = len(self._program.matchers)
+            sequences = tuple(item for item in sequences if item + shift in applicable)
+        wall_ms = now_ms if self._options.has_broker_time else None
+        try:
+            tally.offers.extend(self._program.sequences.offers(event, record, sequences, wall_ms))
+        except Exception as error:  # noqa: BLE001  # as above
+            faults.append(f"sequences: {type(error).__name__}: {error}")
+
+    def _join_sequences(self, batch: Batch, now_ms: int, tally: Tally) -> None:
+        """Move the partition's sequences by a whole batch, and by the time that it took."""
+        state = self.sequences.of((batch.topic, batch.partition))
+        for scope, arrival in tally.offers:
+            self._report(state.offer(scope, arrival), now_ms, tally)
+        if self._options.has_broker_time:
+            self._report(state.advance(min(batch.last_timestamp_ms, now_ms)), now_ms, tally)
+
+    def _count_state(self) -> None:
+        budget, counters = self.sequences.budget, self._counters
+        counters.sequence_keys = budget.keys
+        counters.sequence_waiting = budget.waiting
+        counters.late_events = budget.counts.late_events
+        counters.released_early = budget.counts.released_early
+        counters.state_evictions = Counter(
+            {
+                self._program.sequences.by_name[name].rule.rule_id: count
+                for name, count in budget.counts.evicted_keys.items()
+            }
+        )
+
+    def _report(self, found: list[SequenceMatch], now_ms: int, tally: Tally) -> None:
+        """Write the alerts of completed sequences."""
+        for match in found:
+            rule = self._program.sequences.by_name[match.rule].rule
+            records = [record for record in match.payloads if record is not None]
+            try:
+                self._detect_sequence(rule, match.key, records, now_ms, tally)
+            except Exception as error:  # noqa: BLE001  # the other sequences must come out
+                tally.rule_errors[rule.rule_id] += 1
+                reason = f"sequence {rule.rule_id}: {type(error).__name__}: {error}"
+                self._letter(tally, records[-1], FAILED, reason)
+
+    def _detect_sequence(
+        self, rule: Rule, key: JoinKey, records: list[Record], now_ms: int, tally: Tally
+    ) -> None:
+        steps = [(_event_of(record, now_ms), record) for record in records]
+        alert = self._alerts.write_sequence(rule, steps, key, now_ms)
+        if alert is None:
+            return  # one of the events is an alert of this very rule
+        requests = self._context.write_sequence(rule, steps, alert.alert_id)
+        self._count(rule, alert.outputs, requests, tally)
 
     def _detect(self, match: Match, tally: Tally) -> None:
         rule: Rule = match.rule
@@ -187,9 +290,14 @@ class Detector:
         if alert is None:
             return  # the event is an alert of this very rule
         requests = self._context.write(match, alert.alert_id)
+        self._count(rule, [alert.output], requests, tally)
+
+    def _count(
+        self, rule: Rule, alerts: list[Output], requests: list[ContextRequest], tally: Tally
+    ) -> None:
         tally.rule_matches[rule.rule_id] += 1
         tally.alerts[rule.severity] += 1
-        tally.detections.alerts.append(alert.output)
+        tally.detections.alerts.extend(alerts)
         for request in requests:
             tally.context_requests[request.status] += 1
             tally.detections.context_requests.append(request.output)
@@ -212,6 +320,19 @@ class Detector:
         )
 
 
+def _event_of(record: Record, now_ms: int) -> Event:
+    """Decode a record once more that was a good event when it was offered."""
+    event = Event(decode(record.value or b""))
+    if _lacks_timestamp(event):
+        return _with_timestamp(event.document, record.timestamp_ms or now_ms)
+    return event
+
+
+def _lacks_timestamp(event: Event) -> bool:
+    stamps = event.values("@timestamp")
+    return not stamps or parse_instant(stamps[0]) is None
+
+
 def _with_timestamp(document: dict[str, Any], timestamp_ms: int) -> Event:
     """Return the event with the record's time in place of a missing or unreadable one."""
     return Event({**document, "@timestamp": iso_utc(timestamp_ms)})
@@ -221,6 +342,7 @@ def _join(tally: Tally, other: Tally) -> None:
     """Append another tally's outputs and add its counts."""
     for outputs, more in zip(tally.detections, other.detections, strict=True):
         outputs.extend(more)
+    tally.offers.extend(other.offers)
     for name in Tally.__slots__:
-        if name != "detections":
+        if name not in ("detections", "offers"):
             getattr(tally, name).update(getattr(other, name))

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from streamproc.engine.prefilter import Prefilter
+from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, SequenceRules
 from streamproc.eql.event import Event
-from streamproc.eql.literals import required_clauses
+from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
 from streamproc.ruleset.indices import IndexSelector
 from streamproc.ruleset.rule import Rule
@@ -19,32 +20,86 @@ from streamproc.ruleset.ruleset import RuleSet
 Matcher: TypeAlias = Callable[[Event], bool]
 Progress: TypeAlias = Callable[[int, int], None]
 
+_SPLITS_MAX = 8192  # answers of the prefilter whose split is remembered
+
 
 class Program:
-    """The single-event rules of a rule set, ready to run.
+    """A rule set, ready to run.
+
+    Positions count the single-event rules first, then the sequence rules. The prefilter knows
+    one query of each single-event rule and one for each step of a sequence; ``split`` turns its
+    answers into positions.
 
     Attributes:
-        rules: The rules that run, in the order that positions count.
-        matchers: Their compiled queries, by the same positions.
-        prefilter: Finds candidates among undecoded records; answers in positions.
+        rules: All rules by position.
+        matchers: The compiled queries of the single-event rules, by position.
+        sequences: The sequence rules, by position less the number of single-event rules.
+        prefilter: Finds candidates among undecoded records.
         selector: Which positions look at an event, by its index name.
         digest: Digest of the rule set.
     """
 
-    def __init__(self, ruleset: RuleSet, progress: Progress | None = None) -> None:
-        """Compile; ``progress`` is called with rules done and rules in all."""
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        progress: Progress | None = None,
+        span_default_ms: int = SPAN_DEFAULT_MS,
+    ) -> None:
+        """Compile.
+
+        Args:
+            ruleset: The rules.
+            progress: Called with queries done and queries in all.
+            span_default_ms: Span of sequences without ``maxspan``, milliseconds.
+        """
         self.digest = ruleset.digest
-        self.rules: tuple[Rule, ...] = tuple(r for r in ruleset.rules if not r.is_sequence)
-        matchers = []
+        self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        singles = [rule for rule in ruleset.rules if not rule.is_sequence]
+        joined = [rule for rule in ruleset.rules if rule.is_sequence]
+        self.rules: tuple[Rule, ...] = (*singles, *joined)
+        self.matchers: tuple[Matcher, ...] = tuple(rule.matchers[0] for rule in singles)
+        self.sequences = SequenceRules(joined, span_default_ms)
+        queries = [(rule, _event_query(rule)) for rule in singles]
+        self._owners: list[int] = []  # position of the sequence rule of each further query
+        for position, sequence in enumerate(self.sequences.rules):
+            queries += [(sequence.rule, query) for query in sequence.queries]
+            self._owners += [position] * len(sequence.queries)
         clauses = []
-        for done, rule in enumerate(self.rules, 1):
-            query = rule.query.body
-            if not isinstance(query, EventQuery):
-                raise TypeError(f"{rule.path}: the loader lets no {type(query).__name__} through")
-            matchers.append(rule.matchers[0])
-            clauses.append(required_clauses(query, rule.event_category_field))
+        for done, (rule, query) in enumerate(queries, 1):
+            clauses.append(_clauses(rule, query))
             if progress is not None:
-                progress(done, len(self.rules))
-        self.matchers: tuple[Matcher, ...] = tuple(matchers)
+                progress(done, len(queries))
         self.prefilter = Prefilter(clauses)
         self.selector = IndexSelector(self.rules)
+
+    def split(self, candidates: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the single-event and the sequence rules of an answer of the prefilter.
+
+        Returns:
+            Ascending positions in ``matchers``, and in ``sequences.rules``.
+        """
+        known = self._splits.get(candidates)
+        if known is None:
+            count = len(self.matchers)
+            singles = tuple(sorted(item for item in candidates if item < count))
+            owners = {self._owners[item - count] for item in candidates if item >= count}
+            known = singles, tuple(sorted(owners))
+            if len(self._splits) < _SPLITS_MAX:
+                self._splits[candidates] = known
+        return known
+
+
+def _event_query(rule: Rule) -> EventQuery:
+    query = rule.query.body
+    if not isinstance(query, EventQuery):
+        raise TypeError(f"{rule.path}: the loader lets no {type(query).__name__} through")
+    return query
+
+
+def _clauses(rule: Rule, query: EventQuery) -> Clauses:
+    """Return what a record needs to be a candidate.
+
+    Nothing is asked of ``@timestamp``: the engine fills it in where a record lacks it.
+    """
+    clauses = required_clauses(query, rule.event_category_field)
+    return tuple(clause for clause in clauses if "@timestamp" not in clause.fields)

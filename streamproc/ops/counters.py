@@ -76,5 +76,13 @@ class Counters:
     kafka_errors: Counter[str] = field(default_factory=Counter)  # by reason
     rebalances: Counter[str] = field(default_factory=Counter)  # assigned, revoked, lost
     records_lost: Counter[Partition] = field(default_factory=Counter)  # retention overtook us
+    sequence_keys: int = 0  # join keys held
+    sequence_waiting: int = 0  # events that wait for earlier ones
+    late_events: int = 0
+    released_early: int = 0  # waited less than the lateness, because of a limit
+    state_evictions: Counter[str] = field(default_factory=Counter)  # by rule id
+    state_errors: Counter[str] = field(default_factory=Counter)  # snapshots not kept, by reason
+    state_restores: int = 0
+    state_restore_seconds: float = 0.0
     partitions: dict[Partition, Lag] = field(default_factory=dict)  # assigned ones only
     event_age: AgeHistogram = field(default_factory=AgeHistogram)

@@ -13,6 +13,12 @@ from streamproc.engine.detector import Detector
 from streamproc.ops.counters import Counters
 from streamproc.transport.publisher import Publisher
 
+IDLE_MARGIN_MS = 5_000
+"""How far behind the wall clock an idle partition's clock stays, milliseconds.
+
+A record that reached the broker since its end was last asked for must not find time ahead of it.
+"""
+
 
 def define_detect_agent(
     app: Any, topic: Any, detector: Detector, publisher: Publisher, counters: Counters
@@ -28,6 +34,22 @@ def define_detect_agent(
             batch.ack()
 
     return detect
+
+
+def define_clock(app: Any, detector: Detector, publisher: Publisher, counters: Counters) -> None:
+    """Let time pass in partitions that are read to their end, once a second.
+
+    What waits there for an earlier event, or for the end of a span, would wait for ever otherwise.
+    """
+
+    @app.timer(interval=1.0)  # type: ignore[untyped-decorator]
+    async def clock(app: Any) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        for partition, lag in list(counters.partitions.items()):
+            if lag.end >= 0 and lag.position >= lag.end:
+                await publisher.publish(detector.advance(partition, now_ms - IDLE_MARGIN_MS))
+        if not app.rebalancing and app.consumer is not None:
+            await app.consumer.write_state()
 
 
 def _count_age(counters: Counters, batch: Any, now_ms: int) -> None:

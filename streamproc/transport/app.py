@@ -14,8 +14,9 @@ from mode import Service
 
 from streamproc import __version__
 from streamproc.config import Settings
-from streamproc.engine.detector import Detector, DetectorOptions
+from streamproc.engine.detector import Detector
 from streamproc.engine.program import Program
+from streamproc.engine_options import detector_options, span_default_ms
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters
 from streamproc.ops.logs import logging_config
@@ -29,15 +30,18 @@ from streamproc.ops.metrics import (
 )
 from streamproc.ruleset.loader import load_rules
 from streamproc.ruleset.ruleset import RuleSet
-from streamproc.transport.agents import define_detect_agent
+from streamproc.topics import SNAPSHOT_BYTES_MAX
+from streamproc.transport.agents import define_clock, define_detect_agent
 from streamproc.transport.batch import BatchTopic
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.publisher import OutputTopics, Publisher
+from streamproc.transport.sequence_store import SequenceStore
 
 logger = logging.getLogger(__name__)
 
 # librdkafka counts key and headers too; outputs are kept to output_bytes_max by the engine.
 _FRAMING_BYTES = 16 * 1024
+_POLL_INTERVAL_MAX_S = 120.0
 
 
 def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = None) -> Any:
@@ -48,6 +52,8 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         broker="streamproc://" + settings.bootstrap_servers.replace(" ", "").replace(",", ";"),
         broker_client_id=settings.client_id,
         broker_commit_interval=settings.commit_interval_s,
+        # Also the time that a rebalance waits for a member that does not answer.
+        broker_max_poll_interval=_POLL_INTERVAL_MAX_S,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 3),
         consumer_auto_offset_reset=settings.auto_offset_reset,
@@ -61,9 +67,11 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         logging_config=logging_config(settings.log_level, settings.log_format),
         worker_redirect_stdouts=False,
     )
-    app.streamproc_options = transport_options(settings, counters)
+    program = Program(ruleset, span_default_ms=span_default_ms(settings))
+    detector = Detector(program, detector_options(settings), counters)
+    store = sequence_store(settings, detector, counters) if program.sequences.rules else None
+    app.streamproc_options = transport_options(settings, counters, store)
     events = BatchTopic(app, topics=[settings.events_topic], allow_empty=True)
-    detector = Detector(Program(ruleset), detector_options(settings), counters)
     publisher = Publisher(
         app,
         OutputTopics(
@@ -71,6 +79,9 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         ),
     )
     define_detect_agent(app, events, detector, publisher, counters)
+    if store is not None:
+        keep_sequences(app, store)
+        define_clock(app, detector, publisher, counters)
     if settings.metrics_port:
         _serve_metrics(app, settings, counters, ruleset)
     return app
@@ -107,26 +118,34 @@ def run_app(app: Any) -> NoReturn:
     raise SystemExit(0)
 
 
-def transport_options(settings: Settings, counters: Counters) -> TransportOptions:
+def sequence_store(settings: Settings, detector: Detector, counters: Counters) -> SequenceStore:
+    """Return the store of the detector's sequence state."""
+    client = {
+        **settings.librdkafka_client_options(),
+        "bootstrap.servers": settings.bootstrap_servers,
+    }
+    return SequenceStore(
+        detector.sequences, settings.events_topic, settings.sequence_state_topic, client, counters
+    )
+
+
+def transport_options(
+    settings: Settings, counters: Counters, store: SequenceStore | None = None
+) -> TransportOptions:
     """Return the transport's part of the settings."""
     return TransportOptions(
         client=settings.librdkafka_client_options(),
-        producer={"message.max.bytes": settings.output_bytes_max + _FRAMING_BYTES},
+        producer={
+            "message.max.bytes": max(
+                settings.output_bytes_max + _FRAMING_BYTES,
+                SNAPSHOT_BYTES_MAX + _FRAMING_BYTES if store is not None else 0,
+            )
+        },
+        store=store,
         batch_records=settings.batch_records,
         batches_in_flight=settings.batches_in_flight,
         batch_age_max_s=settings.batch_age_max_s,
         counters=counters,
-    )
-
-
-def detector_options(settings: Settings) -> DetectorOptions:
-    """Return the engine's part of the settings."""
-    return DetectorOptions(
-        record_bytes_max=settings.record_bytes_max,
-        output_bytes_max=settings.output_bytes_max,
-        dead_letter_bytes_max=settings.dead_letter_bytes_max,
-        look_ahead_s=settings.look_ahead_s,
-        default_context_requests=settings.default_context_requests,
     )
 
 
@@ -138,6 +157,18 @@ def worker_facts(ruleset: RuleSet) -> WorkerFacts:
         rules=tuple(RuleFacts(rule.rule_id, rule.name, rule.severity) for rule in ruleset.rules),
         rules_rejected=len(ruleset.rejected),
     )
+
+
+def keep_sequences(app: Any, store: SequenceStore) -> None:
+    """Restore sequence state when partitions come and forget it when they go."""
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def on_assigned(app: Any, assigned: Any, **_: Any) -> None:
+        await store.restore(assigned)
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def on_revoked(app: Any, revoked: Any, **_: Any) -> None:
+        store.give_up(revoked)
 
 
 def _serve_metrics(app: Any, settings: Settings, counters: Counters, ruleset: RuleSet) -> None:

@@ -363,18 +363,32 @@ class Consumer(PartitionConsumer):
         if self._commit_attempt_s is None:
             self._commit_attempt_s = time.monotonic()
         generation = poller.generation
+        store = self.options.store
+        if store is not None and not await store.write(
+            logs.keys(), self.app.producer, self._outputs_delivered
+        ):
+            return False
         if not await self._outputs_delivered():
             return False
         committed = await self._commit_at_broker({tp: offsets[tp] for tp in logs}, generation)
         if not committed:
             return False
         self._commit_attempt_s = None
+        if store is not None:
+            store.committed({(tp.topic, tp.partition): at for tp, at in committed.items()})
         self.app.tables.on_commit(committed)
         for tp, offset in committed.items():
             if self._acked.get(tp) is logs[tp]:  # not revoked or begun anew meanwhile
                 self._committed_offset[tp] = offset
         self.app.monitor.on_tp_commit(committed)
         return True
+
+    async def write_state(self) -> None:
+        """Write the state that only time has changed: no offset moves, so no commit does it."""
+        if self.options.store is not None:
+            await self.options.store.write(
+                self._assigned, self.app.producer, self._outputs_delivered
+            )
 
     async def _outputs_delivered(self) -> bool:
         producer: Any = self.app.producer

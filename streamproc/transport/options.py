@@ -8,12 +8,28 @@ an app without the attribute runs with the defaults.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from streamproc.errors import ConfigError
-from streamproc.ops.counters import Counters
+from streamproc.ops.counters import Counters, Partition
+
+
+class StateStore(Protocol):
+    """State that moves with the partitions; see ``streamproc.transport.sequence_store``."""
+
+    async def write(
+        self,
+        partitions: Collection[Partition],
+        producer: Any,
+        outputs_delivered: Callable[[], Any],
+    ) -> bool:
+        """Queue what changed; False when earlier outputs are not acknowledged."""
+
+    def committed(self, offsets: Mapping[Partition, int]) -> None:
+        """Learn which offsets are committed."""
+
 
 ClientSettings = Mapping[str, str | int | float | bool]
 """librdkafka settings by their own names, for instance ``security.protocol``."""
@@ -63,6 +79,7 @@ class TransportOptions:
         drain_timeout_s: Seconds that a revocation or a stop waits for agents to finish.
         crash_exit_s: Seconds that a crashed worker has to stop by itself before it is ended.
         tune_gc: Freeze the heap and raise the collector's thresholds after the first assignment.
+        store: State that has to be written before an offset is committed; None: there is none.
         counters: What is counted, once per batch.
         terminate: Ends the process at once with an exit code; replaced in tests.
     """
@@ -79,6 +96,7 @@ class TransportOptions:
     drain_timeout_s: float = 10.0
     crash_exit_s: float = 30.0
     tune_gc: bool = True
+    store: StateStore | None = None
     counters: Counters = field(default_factory=Counters)
     terminate: Callable[[int], None] = os._exit
 

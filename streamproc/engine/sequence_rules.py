@@ -1,0 +1,125 @@
+"""The sequence rules of a rule set, compiled, and what an event can do in them.
+
+Law of the file: it says where an event belongs (which rules, which scope, which time) and keeps
+no state; state is ``streamproc.engine.sequences``' part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from streamproc.engine.sequence_scope import Arrival
+from streamproc.eql import nodes
+from streamproc.eql.compiler import CompileOptions
+from streamproc.eql.dates import parse_instant
+from streamproc.eql.event import Event
+from streamproc.eql.sequence import NS_PER_MS, Hits, SequenceMachine
+from streamproc.model import Record
+from streamproc.ruleset.rule import Rule
+from streamproc.ruleset.validate import event_queries, sequence_warning
+
+SPAN_DEFAULT_MS = 24 * 3_600_000
+"""Span of a sequence without ``maxspan``: the one thing in it that nothing else bounds."""
+
+
+class SequenceRule(NamedTuple):
+    """One sequence rule, compiled.
+
+    Attributes:
+        rule: The rule.
+        name: Names its state; changes with the query, so that changed rules start anew.
+        machine: Its state machine.
+        is_by_host: Whether all events of one sequence come from one host.
+        queries: The event query of every step and of ``until``, for the prefilter.
+    """
+
+    rule: Rule
+    name: str
+    machine: SequenceMachine
+    is_by_host: bool
+    queries: tuple[nodes.EventQuery, ...]
+
+
+class Offer(NamedTuple):
+    """An event on its way to the sequence state of its partition."""
+
+    scope: str
+    arrival: Arrival
+
+
+class SequenceRules:
+    """All sequence rules of a rule set, by their position among the sequence rules."""
+
+    def __init__(self, rules: Sequence[Rule], span_default_ms: int = SPAN_DEFAULT_MS) -> None:
+        self.rules = tuple(_compile(rule, span_default_ms) for rule in rules)
+        self.machines = {rule.name: rule.machine for rule in self.rules}
+        self.by_name = {rule.name: rule for rule in self.rules}
+
+    def offers(
+        self, event: Event, record: Record, positions: Iterable[int], wall_ms: int | None
+    ) -> Iterator[Offer]:
+        """Yield what the event can do in the rules at ``positions``; one offer per scope.
+
+        An event without ``host.id`` takes no part in sequences that are joined by host, one
+        without the rule's timestamp in none of that rule.
+
+        Args:
+            event: The event.
+            record: Its record, which goes along to the alert.
+            positions: Of rules that may match it.
+            wall_ms: The wall clock, which no record's time may pass, milliseconds; None where
+                records have no time of their own (files): the event's time counts then.
+        """
+        host_ids = event.values("host.id")
+        lanes: dict[tuple[bool, str, str | None], dict[str, Hits]] = {}
+        for position in positions:
+            entry = self.rules[position]
+            if entry.is_by_host and not host_ids:
+                continue
+            hits = entry.machine.hits(event)
+            if hits:
+                rule = entry.rule
+                lane = (entry.is_by_host, rule.timestamp_field, rule.tiebreaker_field)
+                lanes.setdefault(lane, {})[entry.name] = hits
+        for (is_by_host, timestamp_field, tiebreaker_field), by_rule in lanes.items():
+            stamps = event.values(timestamp_field)
+            timestamp_ns = parse_instant(stamps[0]) if stamps else None
+            if timestamp_ns is None:
+                continue
+            tiebreakers = event.values(tiebreaker_field) if tiebreaker_field else ()
+            host = str(host_ids[0]) if is_by_host else ""
+            yield Offer(
+                f"{timestamp_field}|{tiebreaker_field or ''}|{host}",
+                Arrival(
+                    timestamp_ns,
+                    tiebreakers[0] if tiebreakers else None,
+                    record.offset,
+                    timestamp_ns // NS_PER_MS
+                    if wall_ms is None
+                    else min(record.timestamp_ms or wall_ms, wall_ms),
+                    record,
+                    by_rule,
+                ),
+            )
+
+
+def _compile(rule: Rule, span_default_ms: int) -> SequenceRule:
+    sequence = rule.query.body
+    if not isinstance(sequence, nodes.Sequence):
+        raise TypeError(f"{rule.path}: not a sequence")
+    if sequence.maxspan_ms is None:
+        sequence = replace(sequence, maxspan_ms=span_default_ms)
+    options = CompileOptions(
+        event_category_field=rule.event_category_field, query_text=rule.query_text
+    )
+    content = f"{rule.query_text}\n{rule.event_category_field}\n{sequence.maxspan_ms}"
+    return SequenceRule(
+        rule=rule,
+        name=f"{rule.rule_id}:{hashlib.sha256(content.encode()).hexdigest()[:16]}",
+        machine=SequenceMachine(sequence, options),
+        is_by_host=sequence_warning(sequence) is None,
+        queries=tuple(event_queries(sequence)),
+    )
