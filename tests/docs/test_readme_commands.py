@@ -72,7 +72,7 @@ def test_blocks_with_kafka(kafka, tmp_path):
     """Topics made, worker started, events sent, alert and metrics read, worker stopped."""
     names = {
         f"streamproc.{name}": kafka.topic_name(f"readme.{name}")
-        for name in ("events", "alerts", "context-requests", "dead-letters")
+        for name in ("events", "sequence-state", "alerts", "context-requests", "dead-letters")
     }
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
