@@ -72,16 +72,23 @@ class ContextWriter:
     """Writes the context requests of alerts."""
 
     def __init__(
-        self, *, look_ahead_s: float = LOOK_AHEAD_MS / 1_000, use_defaults: bool = True
+        self,
+        *,
+        look_ahead_s: float = LOOK_AHEAD_MS / 1_000,
+        use_defaults: bool = True,
+        bytes_max: int | None = None,
     ) -> None:
         """Make a writer.
 
         Args:
             look_ahead_s: How far past the event ``now`` as an end reaches, seconds.
             use_defaults: Whether rules without queries of their own get DEFAULT_QUERIES.
+            bytes_max: Longest value that may be produced; a longer request keeps all but its
+                query, which would be another one if it were cut. None: no limit.
         """
         self._look_ahead_ms = int(look_ahead_s * 1_000)
         self._use_defaults = use_defaults
+        self._bytes_max = bytes_max
 
     def write(self, match: Match, alert_id: str) -> list[ContextRequest]:
         """Return one request per query of the rule, with the key ``<alert id>:<n>``, n from 0."""
@@ -116,6 +123,9 @@ class ContextWriter:
             key = f"{alert_id}:{position}"
             answer = resolve(query, events, span, self._look_ahead_ms)
             value = to_json({"id": key, **shared, **answer})
+            if self._bytes_max is not None and len(value) > self._bytes_max:
+                answer = _without_query(answer)
+                value = to_json({"id": key, **shared, **answer})
             output = Output(key.encode(), value, list(headers))
             requests.append(ContextRequest(answer["status"], output))
         return requests
@@ -164,6 +174,19 @@ def resolve(
         "providers": [group.providers for group in filled],
         "query": to_dsl(groups) if groups else None,
         "kql": to_kql(groups) if groups else None,
+    }
+
+
+def _without_query(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a request that is too long to be sent: it names the fields that make it so."""
+    shown = [provider["field"] for group in answer["providers"] for provider in group]
+    return {
+        **answer,
+        "status": "unresolvable",
+        "missing": list(dict.fromkeys([*answer["missing"], *shown])),
+        "providers": [],
+        "query": None,
+        "kql": None,
     }
 
 

@@ -36,6 +36,7 @@ from streamproc.ruleset.datemath import iso_utc
 from streamproc.ruleset.rule import Rule
 
 FAILED = "failed"
+HEADERS_ROOM_BYTES = 40_000  # key and headers of a context request; values are cut at 32 KiB
 # Later than any event: the year 294,276, the last that 64 bits of microseconds hold.
 _THE_END_MS = 9_223_372_036_854_775
 
@@ -109,7 +110,11 @@ class Detector:
         self._counters = counters
         self._alerts = AlertWriter(program.digest, bytes_max=options.output_bytes_max)
         self._context = ContextWriter(
-            look_ahead_s=options.look_ahead_s, use_defaults=options.default_context_requests
+            look_ahead_s=options.look_ahead_s,
+            use_defaults=options.default_context_requests,
+            bytes_max=max(
+                options.output_bytes_max - HEADERS_ROOM_BYTES, options.output_bytes_max // 2
+            ),
         )
         self.sequences = SequenceStates(program.sequences.machines, options.sequence_limits)
 

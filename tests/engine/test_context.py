@@ -300,3 +300,18 @@ def test_no_template_is_ever_left_in_a_query(document):
         assert (answered["kql"] is None) == (answered["query"] is None)
         assert bool(answered["missing"]) == (answered["status"] != "resolved")
         assert all(group for group in answered["providers"])
+
+
+def test_a_request_that_is_too_long_keeps_all_but_its_query():
+    """A query cut short would be another query; the fields that make it long are named."""
+    rule = rule_from_query("any where true", rule_id="r", name="R", severity="high")
+    document = {**FULL, "process": {**FULL["process"], "entity_id": "e" * 30_000}}
+    match = Match(rule, Event(document), Record(b"", "t", 0, 0, 0, []), 0)
+    requests = ContextWriter(bytes_max=20_000).write(match, "abc")
+    bodies = [orjson.loads(request.output.value) for request in requests]
+    long = [body for body in bodies if "process.entity_id" in body["missing"]]
+
+    assert all(len(request.output.value) <= 20_000 for request in requests)
+    assert [body["status"] for body in long] == ["unresolvable"]
+    assert [(body["query"], body["kql"], body["providers"]) for body in long] == [(None, None, [])]
+    assert {request.status for request in requests} == {"resolved", "unresolvable"}
