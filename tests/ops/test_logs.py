@@ -7,7 +7,7 @@ import logging.config
 
 import pytest
 
-from streamproc.ops.logs import logging_config
+from streamproc.ops.logs import REPEAT_INTERVAL_S, RepeatFilter, logging_config
 
 
 @pytest.fixture
@@ -56,3 +56,19 @@ def test_level_is_kept(logged):
     """Below the level nothing is written; DEBUG shows the libraries too."""
     assert logged("ERROR", "text") == ""
     assert "step by step" in logged("DEBUG", "text")
+
+
+def test_repeated_lines_appear_once_per_interval():
+    """Lines that differ in digits only are one line; the next one says how many there were."""
+    now = [100.0]
+    repeats = RepeatFilter(clock=lambda: now[0])
+
+    def line(text, *args):
+        record = logging.LogRecord("k", logging.ERROR, "", 0, text, args, None)
+        return record.getMessage() if repeats.filter(record) else None
+
+    assert line("port %d refused", 9092) == "port 9092 refused"
+    assert [line("port %d refused", port) for port in range(5)] == [None] * 5
+    assert line("another matter") == "another matter"
+    now[0] += REPEAT_INTERVAL_S
+    assert line("port %d refused", 7) == "port 7 refused (5 more like it left out)"
