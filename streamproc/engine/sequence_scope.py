@@ -136,8 +136,8 @@ class Scope:
     """Everything known of one scope.
 
     Attributes:
-        offset: The last input offset that this state includes.
-        clock_ms: Broker time at which the last event that was not late was offered.
+        offset: The last input offset that this state includes; late events are not part of it.
+        clock_ms: Broker time at which it was offered.
         newest_ns: The scope's event time: of its newest event, never past the broker's time.
         settled_ms: Event time up to which matches were settled because broker time had passed.
         ordinary: Events whose time is at most the lateness past the broker's.

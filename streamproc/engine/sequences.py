@@ -18,8 +18,9 @@ if no event of its scope that came before it and belongs after it
 for rules with a trailing missing event also if its delay (broker time less event time) exceeds
 that of no earlier event of the scope by more than the lateness. Over events in time, the matches
 are those of the batch definition. An event that belongs before one that was released is late:
-counted, not used. Broker time alone drops no partial sequence before the scope has been silent
-for ``offline_ms``, so that a host that was offline loses none.
+counted, not used, unless nothing else came for ``forget_ms``. Broker time alone drops no partial
+sequence before the scope has been silent for ``offline_ms``, so that a host that was offline
+loses none.
 
 Clocks. Event time never passes the broker's. Events that claim to be ahead of the broker by more
 than the lateness wait apart, for broker time only.
@@ -112,18 +113,20 @@ class PartitionSequences:
         clock_ms = max(scope.clock_ms, self._clock_ms, arrival.broker_ms)
         # Time passes first, so that batches cut elsewhere give the same answer.
         self._move(name, scope, clock_ms, found)
-        scope.offset = arrival.offset
         is_ahead = arrival.timestamp_ns > clock_ms * NS_PER_MS + self._lateness_ns
         lane = scope.ahead if is_ahead else scope.ordinary
         ordinal = arrival.ordinal()
+        if clock_ms - scope.clock_ms > self._limits.forget_ms:
+            # Only late events for so long, or none: its clock went back for good. What it sends
+            # is believed again; the machines invent nothing of older events after newer ones.
+            lane.frontier, scope.newest_ns = None, LONG_AGO
         if lane.frontier is not None and ordinal < lane.frontier:
             self._counts.late_events += 1
         else:
             if self._is_overdue(scope, arrival):
                 self._counts.late_events += 1
-            # Late events leave the clock alone, so that a scope whose clock went back for good
-            # is forgotten in the end, and begins anew.
-            scope.clock_ms = clock_ms
+            # Late events leave these alone: see above.
+            scope.offset, scope.clock_ms = arrival.offset, clock_ms
             lane.add(Held(ordinal, arrival, clock_ms))
             self._budget.waiting += 1
             self.changed.add(name)
@@ -186,6 +189,7 @@ class PartitionSequences:
         """
         for name, scope in sorted(scopes.items(), key=lambda item: item[1].clock_ms):
             self._scopes[name] = scope
+            scope.due_ms = None
             self._budget.waiting += scope.waiting()
             scope.states = {rule: s for rule, s in scope.states.items() if rule in self._machines}
             scope.deadlines = [item for item in scope.deadlines if item.rule in self._machines]
