@@ -18,9 +18,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS_VARIABLE = "STREAMPROC_BENCH_RULES"
 CORPUS_DEFAULT = ROOT.parent / "shared" / "corpus" / "detection-rules"
-FULL = {"long": 400_000, "middle": 120_000, "short": 30_000}
+FULL = {"long": 400_000, "middle": 80_000, "short": 20_000}
 WIDTH = 120
-QUICK = {"long": 150_000, "middle": 40_000, "short": 10_000}
+QUICK = {"long": 120_000, "middle": 30_000, "short": 6_000}
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
 
     arguments = _arguments()
     lengths, rounds = (QUICK, 3) if arguments.quick else (FULL, 5)
-    plan = Plan(lengths, arguments.rounds or rounds, _corpus())
+    plan = Plan(lengths, arguments.rounds or rounds, _corpus(), arguments.sequences)
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)  # a log has no width: nothing is cut
@@ -111,6 +111,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer events, three rounds")
     parser.add_argument("--rounds", type=int, default=0, help="instead of three or five")
+    parser.add_argument(
+        "--sequences", action="store_true", help="load the sequences of the corpus, too"
+    )
     parser.add_argument(
         "--output",
         type=Path,

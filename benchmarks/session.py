@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,22 @@ from benchmarks.contenders.catalogue import (
     CONTENDERS,
     CORPUS,
     FAUST,
-    SHIPPED,
+    WHOLE,
     WORKER,
     Contender,
 )
 from benchmarks.contenders.worker import run_worker
 from benchmarks.meter import Measured
 from benchmarks.traffic.stream import Traffic
+from streamproc.ruleset.loader import load_rules
 from tests.kafka.cluster import KafkaCluster
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTITIONS = 4
 TIMEOUT_S = 300
+LARGE = (CORPUS, WHOLE)
+STATE = "sequence_state"
+STATE_CONFIG = {"cleanup.policy": "compact"}
 OUTPUTS = ("alerts", "context_requests", "dead_letters")
 
 Tell = Callable[[str, float], None]
@@ -53,16 +58,19 @@ class Plan:
         lengths: Events of each stream, by name; the shorter are the beginnings of the longer.
         rounds: How often every contender runs.
         corpus: Folder of the large rule set; None leaves out the contenders that load it.
+        has_sequences: Whether one of them loads its sequences, too.
     """
 
     lengths: Mapping[str, int]
     rounds: int
     corpus: Path | None
+    has_sequences: bool = False
 
     @property
     def contenders(self) -> list[Contender]:
         """Those that take part."""
-        return [c for c in CONTENDERS if self.corpus is not None or c.rules != CORPUS]
+        left_out = LARGE if self.corpus is None else () if self.has_sequences else (WHOLE,)
+        return [contender for contender in CONTENDERS if contender.rules not in left_out]
 
 
 @dataclass
@@ -71,10 +79,10 @@ class Session:
 
     Attributes:
         topics: Topic of each stream.
-        expected: What must be found, by rule set and stream; of the corpus it is known only
-            when a contender has evaluated every rule on every event.
+        planted: Alerts that must be found in each stream.
         event_bytes: Mean size of an event, bytes.
         runs: What was measured, a mapping for each round.
+        sequences: Ids of the sequence rules of the large rule set.
         loads: Load average of the machine before each run.
     """
 
@@ -87,6 +95,7 @@ class Session:
     event_bytes: float = 0.0
     runs: list[dict[str, Measured]] = field(default_factory=list)
     loads: list[dict[str, float]] = field(default_factory=list)
+    sequences: set[str] = field(default_factory=set)
 
     def fill(self) -> None:
         """Create the topics and produce the streams."""
@@ -145,10 +154,7 @@ class Session:
         topic = self.topics[contender.stream]
         rules = self._rules(contender)
         if contender.kind == WORKER:
-            names = {output: f"{contender.key}-{number}-{output}" for output in OUTPUTS}
-            topics = {f"{o}_topic": self.cluster.create_topic(n) for o, n in names.items()}
-            topics["events_topic"] = topic
-            return run_worker(topics, self.cluster.bootstrap, records, rules, self.folder)
+            return self._run_worker(contender, number)
         if contender.kind == FAUST:
             module = "benchmarks.contenders.faust_agent"
             arguments = [self.cluster.bootstrap, topic, str(records), str(self.folder)]
@@ -157,11 +163,44 @@ class Session:
             arguments = [contender.kind, self.cluster.bootstrap, topic, str(records)]
         return _run_module(module, [*arguments, *map(str, rules)])
 
+    def _run_worker(self, contender: Contender, number: int) -> Measured:
+        names = {output: f"{contender.key}-{number}-{output}" for output in (*OUTPUTS, STATE)}
+        topics = {
+            f"{output}_topic": self.cluster.create_topic(
+                name, PARTITIONS if output == STATE else 1, STATE_CONFIG if output == STATE else {}
+            )
+            for output, name in names.items()
+        }
+        topics["events_topic"] = self.topics[contender.stream]
+        measured = run_worker(
+            topics,
+            self.cluster.bootstrap,
+            self.plan.lengths[contender.stream],
+            self._rules(contender),
+            self.folder,
+        )
+        # What sequences find depends on the order of events between hosts: it is not planted.
+        known = (name for name in measured.found if name.partition("|")[0] not in self.sequences)
+        return replace(measured, found=tuple(known))
+
     def _rules(self, contender: Contender) -> list[Path]:
-        shipped = [ROOT / "rules"]
-        if contender.rules == CORPUS and self.plan.corpus is not None:
-            return [*shipped, self.plan.corpus]
-        return shipped if contender.rules == SHIPPED else []
+        if not contender.rules:
+            return []
+        large = {CORPUS: self.folder / "single-event", WHOLE: self.plan.corpus}
+        folder = large.get(contender.rules)
+        return [ROOT / "rules"] if folder is None else [ROOT / "rules", folder]
+
+    def choose_rules(self) -> None:
+        """Copy the single-event rules of the large rule set aside; note its sequences."""
+        if self.plan.corpus is None:
+            return
+        folder = self.folder / "single-event"
+        folder.mkdir()
+        for rule in load_rules([self.plan.corpus]).rules:
+            if rule.is_sequence:
+                self.sequences.add(rule.rule_id)
+            else:
+                shutil.copy(rule.path, folder / f"{rule.rule_id}.toml")
 
 
 def check_answers(
@@ -224,6 +263,7 @@ def run_session(plan: Plan, folder: Path, tell: Tell) -> tuple[Session, float]:
         cluster = KafkaCluster.start(folder)
         stack.callback(cluster.close)
         session = Session(plan, cluster, folder, tell)
+        session.choose_rules()
         session.fill()
         session.run()
     return session, time.monotonic() - began

@@ -12,6 +12,7 @@ WORKER = "worker"
 
 SHIPPED = "shipped"
 CORPUS = "corpus"
+WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Contender:
         key: Short name, for ratios and the results file.
         title: Name in the table.
         kind: ``BARE`` and so on.
-        rules: ``SHIPPED``, ``CORPUS`` (which holds the shipped ones too) or "" for none.
+        rules: ``SHIPPED``; ``CORPUS``, those and the single-event rules of the large rule set;
+            ``WHOLE``, those and its sequences; or "" for none.
         stream: Which of the streams it reads: ``long``, ``middle`` or ``short``, by its speed.
     """
 
@@ -37,9 +39,10 @@ CONTENDERS = (
     Contender("bare", "bare loop, does nothing", BARE, "", "long"),
     Contender("loads", "bare loop, orjson.loads", LOADS, "", "long"),
     Contender("worker", "streamproc worker, two shipped rules", WORKER, SHIPPED, "long"),
-    Contender("worker-corpus", "streamproc worker, whole corpus", WORKER, CORPUS, "middle"),
+    Contender("worker-corpus", "streamproc worker, corpus", WORKER, CORPUS, "middle"),
+    Contender("worker-whole", "streamproc worker, corpus + sequences", WORKER, WHOLE, "middle"),
     Contender("matchers", "bare loop, matchers, two rules", MATCHERS, SHIPPED, "middle"),
-    Contender("matchers-corpus", "bare loop, matchers, whole corpus", MATCHERS, CORPUS, "short"),
+    Contender("matchers-corpus", "bare loop, matchers, corpus", MATCHERS, CORPUS, "short"),
     Contender("faust", "plain Faust agent, matchers, two rules", FAUST, SHIPPED, "short"),
 )
 
@@ -50,5 +53,6 @@ RATIOS = (
     ("corpus / loop with orjson.loads", "worker-corpus", "loads", 1.5),
     ("two rules / plain Faust agent", "worker", "faust", 12.0),
     ("corpus / two rules", "worker-corpus", "worker", 0.5),
+    ("corpus + sequences / corpus", "worker-whole", "worker-corpus", 0.7),
     ("corpus / corpus without prefilter", "worker-corpus", "matchers-corpus", 10.0),
 )

@@ -26,6 +26,7 @@ from streamproc.eql.event import Event
 
 PROCESSED = "streamproc_events_processed_total"
 POLL_S = 0.03
+PAUSE_MAX_S = 5.0
 SILENCE_S = 120.0  # without progress: give up
 
 
@@ -81,11 +82,7 @@ def run_worker(
 def _watch(process: subprocess.Popen[bytes], port: int, records: int) -> tuple[Mark, Mark, int]:
     """Marks at the ends of the window, and the peak of memory when all is processed."""
     first_at, last_at = (records * share for share in WINDOW)
-    started = _reach(process, port, 1)
     begin = _reach(process, port, first_at)
-    if begin.records > started.records:
-        left_s = (begin.at_s - started.at_s) / (begin.records - started.records)
-        time.sleep(min(0.7 * left_s * max(last_at - begin.records, 0), 30.0))
     end = _reach(process, port, last_at)
     _reach(process, port, records)
     return begin, end, peak_bytes(process.pid)
@@ -93,18 +90,24 @@ def _watch(process: subprocess.Popen[bytes], port: int, records: int) -> tuple[M
 
 def _reach(process: subprocess.Popen[bytes], port: int, records: float) -> Mark:
     """Wait until so many records are processed."""
-    mark = _mark(process, port)
-    progress_s, known = time.monotonic(), mark.records
+    known = mark = _mark(process, port)
     while mark.records < records:
-        if process.poll() is not None:
-            raise RuntimeError(f"ended with {process.returncode}")
-        if time.monotonic() > progress_s + SILENCE_S:
-            raise RuntimeError(f"stands still at {known:,} records")
-        time.sleep(POLL_S)
+        if mark.at_s > known.at_s + SILENCE_S:
+            raise RuntimeError(f"stands still at {known.records:,} records")
+        time.sleep(pause_s(known, mark, records))
+        if mark.records > known.records:
+            known = mark
         mark = _mark(process, port)
-        if mark.records > known:
-            progress_s, known = time.monotonic(), mark.records
     return mark
+
+
+def pause_s(earlier: Mark, later: Mark, records: float) -> float:
+    """Seconds before the next look: half of what the worker needs at its present speed."""
+    done = later.records - earlier.records
+    if done <= 0 or not earlier.records:  # of the time from nothing to something, most is start-up
+        return POLL_S
+    left_s = (records - later.records) * (later.at_s - earlier.at_s) / done
+    return min(max(left_s / 2, POLL_S), PAUSE_MAX_S)
 
 
 def _mark(process: subprocess.Popen[bytes], port: int) -> Mark:
