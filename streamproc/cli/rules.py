@@ -122,7 +122,7 @@ def _print_report(ruleset: RuleSet) -> None:
     _print_loaded(ruleset, console)
     _print_skipped(ruleset, console)
     for warning in ruleset.warnings:
-        console.print(Text.assemble(("warning: ", "yellow"), str(warning)), soft_wrap=True)
+        console.print(Text.assemble(("Warning: ", "bold yellow"), str(warning)), soft_wrap=True)
     if ruleset.warnings:
         console.print()
     for error in ruleset.rejected:

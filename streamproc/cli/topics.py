@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from streamproc.cli.console import Column, print_table
+from streamproc.cli.console import Column, print_table, say
 from streamproc.config_sources import load_settings
 from streamproc.topics import HOUR_MS, TopicOptions, TopicOutcome, create_topics
 
@@ -79,6 +79,7 @@ def create(
         outputs_retention_ms=output_retention_hours * HOUR_MS,
     )
     settings = load_settings(config_path=config_path).settings
+    say(f"Asking Kafka at {settings.bootstrap_servers} ...")
     outcomes = create_topics(settings, options, dry_run=dry_run)
     _print_outcomes(outcomes)
     if any(outcome.action in ("differs", "failed") for outcome in outcomes):
