@@ -2,7 +2,15 @@
 
 from streamproc.eql.errors import EqlSyntaxError
 from streamproc.eql.event import Event
+from streamproc.eql.explain import Explanation
 from streamproc.eql.parser import parse_query
 from streamproc.eql.query import CompiledQuery, compile_query
 
-__all__ = ["CompiledQuery", "EqlSyntaxError", "Event", "compile_query", "parse_query"]
+__all__ = [
+    "CompiledQuery",
+    "EqlSyntaxError",
+    "Event",
+    "Explanation",
+    "compile_query",
+    "parse_query",
+]

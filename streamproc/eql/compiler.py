@@ -7,7 +7,7 @@ is the exact complement. Leaves are pure, so ``and``/``or`` try the cheap ones f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import islice, product
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from streamproc.eql.event import Event, FieldPath, Values, field_path
 from streamproc.eql.field_tests import FieldTest, Source, affix_test, network_test
+from streamproc.eql.functions import Nullable
 from streamproc.eql.nodes import (
     And,
     Call,
@@ -101,6 +102,27 @@ def compile_expression(expr: Expr, options: CompileOptions) -> Matcher:
         EqlSyntaxError: As ``compile_event_query``.
     """
     return _compile(_simplify(expr, options), options).matcher
+
+
+def compile_values(expr: Expr, options: CompileOptions) -> Callable[[Event], tuple[Nullable, ...]]:
+    """What an operand computes to on an event, over all values of its fields; each once.
+
+    For people: a leaf does not collect results, it stops at the first that makes it true.
+
+    Raises:
+        EqlSyntaxError: As ``compile_event_query``.
+    """
+    value = Simplifier(options.mapped_fields, options.query_text).value(expr)
+    kinds = {path: field_type(path, options.field_types) for path in fields_of(value)}
+    paths = tuple(field_path(path) for path in kinds)
+    with faults_at(expr.span, options.query_text):
+        script = compile_script(value, Columns(tuple(kinds), kinds))
+
+    def compute(event: Event) -> tuple[Nullable, ...]:
+        results = map(script, _rows(event, paths))
+        return tuple({(type(result), result): result for result in results}.values())
+
+    return compute
 
 
 def _simplify(expr: Expr, options: CompileOptions) -> Expr:
@@ -266,11 +288,15 @@ def _compile_script_leaf(expr: Expr, kinds: Mapping[str, FieldType]) -> Leaf:
         return Leaf(matches_one, _SCRIPT_COST)
 
     def matches_many(event: Event) -> bool:
-        columns = [_distinct(event.read(path)) for path in paths]
-        rows = islice(product(*columns), COMBINATIONS_MAX)
-        return any(script(row) is True for row in rows)
+        return any(script(row) is True for row in _rows(event, paths))
 
     return Leaf(matches_many, _SCRIPT_COST * len(paths))
+
+
+def _rows(event: Event, paths: tuple[FieldPath, ...]) -> Iterator[tuple[Nullable, ...]]:
+    """Every combination of one value per field, up to COMBINATIONS_MAX."""
+    columns = [_distinct(event.read(path)) for path in paths]
+    return islice(product(*columns), COMBINATIONS_MAX)
 
 
 def _distinct(values: Values) -> Values | tuple[None]:

@@ -8,14 +8,17 @@ to a sequence it is farther than any ``maxspan`` from those that have one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from streamproc.eql.compiler import CompileOptions, Matcher, compile_event_query
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event, FieldPath, field_path
+from streamproc.eql.explain import Explainer, Explanation, compile_explainer
 from streamproc.eql.nodes import EventQuery, Pipe, Query, Sample, Sequence
 from streamproc.eql.parser import parse_query
 from streamproc.eql.sequence import SequenceMachine, Step, run_sequence
+from streamproc.eql.sequence_trace import SequenceTrace, trace_sequence
 
 Found: TypeAlias = tuple[dict[str, Any] | None, ...]
 # (has no timestamp, nanoseconds, (kind of tiebreaker, tiebreaker)): sorts nulls last.
@@ -43,6 +46,7 @@ class CompiledQuery:
 
     def __init__(self, query: Query, options: CompileOptions, order: EventOrder) -> None:
         self.query = query
+        self._options = options
         self._order = order
         body = query.body
         self._machine = SequenceMachine(body, options) if isinstance(body, Sequence) else None
@@ -70,6 +74,30 @@ class CompiledQuery:
         found.sort(key=self._order.place)
         return apply_pipes([(event.document,) for event in found], self.query.pipes)
 
+    def explain(self, event: dict[str, Any]) -> Explanation:
+        """Why the query matches one event, or does not; of a sequence, each of its steps."""
+        return self._explainer(Event(event))
+
+    def trace(self, events: Iterable[dict[str, Any]]) -> SequenceTrace:
+        """What a sequence does with each event, in the order in which it sees them.
+
+        Raises:
+            TypeError: The query is no sequence.
+        """
+        if not isinstance(self.query.body, Sequence):
+            raise TypeError("only a sequence can be traced")
+        placed = []
+        for number, event in enumerate(map(Event, events)):
+            place = self._order.place(event)
+            placed.append((place, number, event))
+        placed.sort(key=lambda item: item[0])
+        steps = [(number, _timestamp_ns(place), event) for place, number, event in placed]
+        return trace_sequence(self.query.body, self._options, steps)
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return compile_explainer(self.query.body, self._options)
+
     def _search_sequence(
         self, machine: SequenceMachine, events: Iterable[dict[str, Any]]
     ) -> list[Found]:
@@ -78,9 +106,7 @@ class CompiledQuery:
             hits = machine.hits(event)
             if hits:
                 place = self._order.place(event)
-                lacks_time, timestamp_ns, _ = place
-                timestamp_ns = _NO_TIME_NS if lacks_time else timestamp_ns
-                placed.append((place, Step(timestamp_ns, hits, event.document)))
+                placed.append((place, Step(_timestamp_ns(place), hits, event.document)))
         placed.sort(key=lambda item: item[0])
         matches = run_sequence(machine, (step for _, step in placed))
         return [machine.results(match) for match in matches]
@@ -141,6 +167,11 @@ def _event_queries(body: EventQuery | Sequence | Sample) -> list[EventQuery]:
     if isinstance(body, EventQuery):
         return [body]
     return [term.query for term in body.terms] if isinstance(body, Sample) else []
+
+
+def _timestamp_ns(place: _Place) -> int:
+    lacks_time, timestamp_ns, _ = place
+    return _NO_TIME_NS if lacks_time else timestamp_ns
 
 
 def _first_instant(event: Event, path: FieldPath) -> int | None:

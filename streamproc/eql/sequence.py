@@ -238,8 +238,7 @@ class SequenceMachine:
         for key in places.get(0, ()):
             self._start(state, key, taken, completed)
         for key in places.get(UNTIL, ()):
-            if key in state:
-                state[key].pending = [None] * (self.stages - 1)
+            self._stop(state, key)
         if self._gaps:
             hit_ms = step.timestamp_ns // NS_PER_MS
             for gap, after in enumerate(self._gaps):
@@ -310,6 +309,10 @@ class SequenceMachine:
             self._complete(key_state, key, begun, completed)
         else:
             key_state.pending[0] = begun
+
+    def _stop(self, state: SequenceState, key: JoinKey) -> None:
+        if key in state:
+            state[key].pending = [None] * (self.stages - 1)
 
     def _complete(
         self, key_state: KeyState, key: JoinKey, partial: Partial, completed: list[Completion]
