@@ -43,6 +43,17 @@ def _find(query: str, events: list[tuple[Any, ...]], **options: Any) -> list[lis
             [("a", 1, 1), ("b", 2, 1), ("a", 3, 1), ("b", 4, 1)],
             [[2, 3]],
         ),
+        # A leading missing event discards to the last millisecond of the span.
+        (
+            "with maxspan=1s ![c where true] [a where true] [b where true]",
+            [("c", 0, 1), ("a", 500, 1), ("b", 1000, 1)],
+            [],
+        ),
+        (
+            "with maxspan=1s ![c where true] [a where true] [b where true]",
+            [("c", 0, 1), ("a", 500, 1), ("b", 1001, 1)],
+            [[None, 1, 2]],
+        ),
         # A match that waited for its trailing gap keeps the place of its last event.
         (
             "with maxspan=1s [a where true] ![b where true]",
