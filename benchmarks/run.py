@@ -36,7 +36,8 @@ def main() -> None:
     lengths, rounds = (QUICK, 3) if arguments.quick else (FULL, 5)
     plan = Plan(lengths, arguments.rounds or rounds, _corpus(), arguments.sequences)
     console = Console()
-    if not console.is_terminal:
+    interactive = console.is_terminal
+    if not interactive:
         console = Console(width=WIDTH)  # a log has no width: nothing is cut
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     steps = 1 + plan.rounds * len(plan.contenders)
@@ -48,6 +49,8 @@ def main() -> None:
 
         def tell(what: str, done: float) -> None:
             progress.update(task, description=what, advance=done)
+            if done >= 1 and not interactive:
+                console.print(what)
 
         try:
             session, seconds = run_session(plan, Path(folder), tell)

@@ -140,7 +140,7 @@ class Session:
                 self.tell(title, 0)
                 load[contender.key] = os.getloadavg()[0]
                 taken[contender.key] = self._run(contender, number)
-                self.tell(title, 1)
+                self.tell(f"{title}: {taken[contender.key].rate:,.0f} events/CPU s", 1)
             check_answers(taken, contenders, self.planted)
             self.runs.append(taken)
             self.loads.append(load)

@@ -26,7 +26,6 @@ from streamproc.eql.event import Event
 
 PROCESSED = "streamproc_events_processed_total"
 POLL_S = 0.03
-PAUSE_MAX_S = 5.0
 SILENCE_S = 120.0  # without progress: give up
 
 
@@ -82,32 +81,37 @@ def run_worker(
 def _watch(process: subprocess.Popen[bytes], port: int, records: int) -> tuple[Mark, Mark, int]:
     """Marks at the ends of the window, and the peak of memory when all is processed."""
     first_at, last_at = (records * share for share in WINDOW)
-    begin = _reach(process, port, first_at)
-    end = _reach(process, port, last_at)
-    _reach(process, port, records)
+    idle = _mark(process, port)
+    first = _reach(process, port, 1, idle)
+    begin = _reach(process, port, first_at, first)
+    end = _reach(process, port, last_at, first)
+    _reach(process, port, records, first)
     return begin, end, peak_bytes(process.pid)
 
 
-def _reach(process: subprocess.Popen[bytes], port: int, records: float) -> Mark:
-    """Wait until so many records are processed."""
+def _reach(process: subprocess.Popen[bytes], port: int, records: float, first: Mark) -> Mark:
+    """Wait until so many records are processed; ``first`` is where the first ones were."""
     known = mark = _mark(process, port)
     while mark.records < records:
         if mark.at_s > known.at_s + SILENCE_S:
             raise RuntimeError(f"stands still at {known.records:,} records")
-        time.sleep(pause_s(known, mark, records))
+        time.sleep(pause_s(first, mark, records))
         if mark.records > known.records:
             known = mark
         mark = _mark(process, port)
     return mark
 
 
-def pause_s(earlier: Mark, later: Mark, records: float) -> float:
-    """Seconds before the next look: half of what the worker needs at its present speed."""
-    done = later.records - earlier.records
-    if done <= 0 or not earlier.records:  # of the time from nothing to something, most is start-up
+def pause_s(first: Mark, now: Mark, records: float) -> float:
+    """Seconds before the next look: half of what the worker needs at the speed that it had.
+
+    But never more than a quarter of the time that it has run so far: it may become faster.
+    """
+    done, ran_s = now.records - first.records, now.at_s - first.at_s
+    if done <= 0:
         return POLL_S
-    left_s = (records - later.records) * (later.at_s - earlier.at_s) / done
-    return min(max(left_s / 2, POLL_S), PAUSE_MAX_S)
+    left_s = (records - now.records) * ran_s / done
+    return max(min(left_s / 2, ran_s / 4), POLL_S)
 
 
 def _mark(process: subprocess.Popen[bytes], port: int) -> Mark:
