@@ -15,7 +15,7 @@ from streamproc.cli.console import Column, print_table
 from streamproc.cli.query_parts import event_queries, fields_read, query_lines
 from streamproc.engine.context import DEFAULT_QUERIES
 from streamproc.engine.prefilter import Prefilter
-from streamproc.eql.literals import required_clauses
+from streamproc.engine.program import record_clauses
 from streamproc.eql.types import FieldType, field_type
 from streamproc.ruleset.investigate import Investigation, Provider
 from streamproc.ruleset.rule import Rule
@@ -51,7 +51,7 @@ def explain_rule(rule: Rule) -> None:
 def _explain_prefilter(console: Console, rule: Rule) -> None:
     _heading(console, "Prefilter")
     for name, query in event_queries(rule.query.body):
-        prefilter = Prefilter([required_clauses(query, rule.event_category_field)])
+        prefilter = Prefilter([record_clauses(rule, query)])
         explanation = prefilter.describe(0)
         if name:
             _line(console, Text(name, "italic"))

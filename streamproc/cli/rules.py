@@ -16,9 +16,11 @@ from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput
 from streamproc.cli.rule_paths import load, rules_option
 from streamproc.cli.rule_search import find_rule
 from streamproc.errors import RuleError
+from streamproc.ndjson import open_files
 from streamproc.ruleset.ruleset import RuleSet
 
 EXIT_REJECTED = 1
+EXIT_NO_MATCH = 1
 
 # Beyond this many, skipped files are counted by reason on a terminal (a checkout skips hundreds).
 _SKIPPED_SHOWN_MAX = 20
@@ -38,6 +40,7 @@ Examples:
   streamproc rules explain "worker spawning"
   streamproc rules explain my-rules/windows/example.toml
   streamproc rules explain 483c4daf-b0c6-49e0-adf3-0bfa93231d6b --rules my-rules/
+  streamproc rules explain "worker spawning" --event events.ndjson
 """
 
 
@@ -77,17 +80,48 @@ def check(paths: tuple[str, ...], form: str) -> None:
 @rules.command(epilog=EXPLAIN_EPILOG, short_help="Say what the engine does with a rule.")
 @click.argument("rule")
 @rules_option
-def explain(rule: str, rules_paths: tuple[str, ...]) -> None:
+@click.option(
+    "--event",
+    "file",
+    metavar="FILE",
+    help="Events (NDJSON, plain, gzip or zstd; - is standard input): say why they match or not.",
+)
+@click.option("--all", "is_all", is_flag=True, help="Show every event of FILE, not the first few.")
+@click.option(
+    "--clauses", is_flag=True, help="Of a sequence rule, show the clauses of each step, too."
+)
+def explain(
+    rule: str, rules_paths: tuple[str, ...], file: str | None, is_all: bool, clauses: bool
+) -> None:
     """Say what the engine does with a rule: a file, a rule id, or a part of a rule's name.
 
     Shown are the query as it was understood, the texts that the prefilter looks for (or why it
     cannot end any event), the fields that are read, the indices it applies to, and the context
     requests that go out with each alert.
+
+    With --event, shown is instead why events match the rule or do not: each clause, whether it
+    is true, and the values that it saw; of a sequence rule what each event begins, continues,
+    completes or drops. Ends with 0 if anything matches, with 1 if nothing does.
     """
     # Here, so that ``rules check`` starts without the engine.
     from streamproc.cli.explain import explain_rule
 
-    explain_rule(find_rule(rule, rules_paths))
+    if file is None:
+        if is_all or clauses:
+            raise click.UsageError("--all and --clauses need --event FILE")
+        explain_rule(find_rule(rule, rules_paths))
+        return
+    from streamproc.cli.explain_event import explain_events
+    from streamproc.cli.explain_sequence import explain_sequence
+
+    source = open_files([file])[0]
+    chosen = find_rule(rule, rules_paths)
+    if chosen.is_sequence:
+        is_match = explain_sequence(chosen, source, is_all=is_all, has_clauses=clauses)
+    else:
+        is_match = explain_events(chosen, source, is_all=is_all)
+    if not is_match:
+        raise SystemExit(EXIT_NO_MATCH)
 
 
 def as_json(ruleset: RuleSet) -> dict[str, list[Any]]:

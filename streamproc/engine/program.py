@@ -66,7 +66,7 @@ class Program:
             self._owners += [position] * len(sequence.queries)
         clauses = []
         for done, (rule, query) in enumerate(queries, 1):
-            clauses.append(_clauses(rule, query))
+            clauses.append(record_clauses(rule, query))
             if progress is not None:
                 progress(done, len(queries))
         self.prefilter = Prefilter(clauses)
@@ -96,7 +96,7 @@ def _event_query(rule: Rule) -> EventQuery:
     return query
 
 
-def _clauses(rule: Rule, query: EventQuery) -> Clauses:
+def record_clauses(rule: Rule, query: EventQuery) -> Clauses:
     """Return what a record needs to be a candidate.
 
     Nothing is asked of ``@timestamp``: the engine fills it in where a record lacks it.
