@@ -7,10 +7,11 @@ back with path, line and column, whether TOML, a key or the query is at fault.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import tomli
 
 from streamproc.eql import nodes
 from streamproc.eql.compiler import CompileOptions, Leaf
@@ -103,8 +104,8 @@ def read_rule(
         leaves: Shared by rules that are compiled together: equal conditions become one.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         place, reason = syntax_place(error, text)
         return [RuleError(path, f"not TOML: {reason}", *place)]
     except RecursionError:

@@ -1,15 +1,16 @@
 """Where in a TOML file a key stands, and where a character of its string value stands.
 
-``tomllib`` keeps no positions. This scanner finds them again, and runs only when there is an
-error to report, so that it may be slow and must only be right for files that tomllib has read
+``tomli`` keeps no positions. This scanner finds them again, and runs only when there is an
+error to report, so that it may be slow and must only be right for files that tomli has read
 (or, for ``syntax_place``, that it has refused).
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import NamedTuple
+
+import tomli
 
 _ESCAPES = {"b": 1, "t": 1, "n": 1, "f": 1, "r": 1, '"': 1, "\\": 1, "u": 5, "U": 9, "e": 1}
 _HEADER = re.compile(r"\[\[?\s*([^\]]+?)\s*\]\]?")
@@ -27,7 +28,7 @@ class Place(NamedTuple):
 WHOLE_FILE = Place(0, 0)
 
 
-def syntax_place(error: tomllib.TOMLDecodeError, text: str) -> tuple[Place, str]:
+def syntax_place(error: tomli.TOMLDecodeError, text: str) -> tuple[Place, str]:
     """Return the place of a TOML syntax error and its message without the place."""
     message = str(error)
     found = _AT.search(message)
