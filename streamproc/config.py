@@ -182,6 +182,13 @@ class Settings(BaseModel):
         ge=0,
         le=86_400,
     )
+    sequence_state_interval_s: float = setting(
+        10,
+        "Time between writes of the state; offsets are committed with them",
+        unit="s",
+        ge=0.01,
+        le=300,
+    )
     sequence_span_default_s: float = setting(
         86_400, "Span of a sequence rule without maxspan", unit="s", ge=1, le=30 * 86_400
     )

@@ -7,14 +7,14 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 
 from streamproc.config import Settings
 from streamproc.errors import ConfigError
-from streamproc.topics import TopicOptions, create_topics, plan_topics
+from streamproc.topics import SNAPSHOT_BYTES_MAX, TopicOptions, create_topics, plan_topics
 
 SINGLE = TopicOptions(events_partitions=4, outputs_partitions=2, replication=1)
 
 
 def settings_on(kafka):
-    """Settings for four topics that no other test uses."""
-    names = ("events", "alerts", "context_requests", "dead_letters")
+    """Settings for five topics that no other test uses."""
+    names = ("events", "sequence_state", "alerts", "context_requests", "dead_letters")
     topics = {f"{name}_topic": kafka.topic_name(name) for name in names}
     return Settings(bootstrap_servers=kafka.bootstrap, **topics)
 
@@ -25,7 +25,8 @@ def actions(outcomes):
 
 def test_plan_follows_settings_and_options():
     """Names and record sizes come from the settings, the rest from the options."""
-    events, *outputs = plan_topics(Settings(record_bytes_max=2_000_000), TopicOptions())
+    settings = Settings(record_bytes_max=2_000_000)
+    events, _, *outputs = plan_topics(settings, TopicOptions())
 
     assert (events.topic, events.partitions, events.replication) == ("streamproc.events", 12, 3)
     assert events.config == {
@@ -41,11 +42,28 @@ def test_plan_follows_settings_and_options():
     assert {plan.config["max.message.bytes"] for plan in outputs} == {"1065536"}
 
 
+def test_state_topic_is_compacted_and_has_the_partitions_of_the_events():
+    """A worker reads the state of a partition under the same number; the last one counts."""
+    _, state, *_ = plan_topics(Settings(), TopicOptions(events_partitions=7, replication=2))
+
+    assert (state.topic, state.partitions, state.replication) == ("streamproc.sequence-state", 7, 2)
+    assert state.config == {
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(SNAPSHOT_BYTES_MAX + 65_536),
+        "min.insync.replicas": "1",
+        "segment.ms": "3600000",
+    }
+
+
 def test_plan_names_each_topic_once():
     """Two outputs may share a topic; it is made once."""
     shared = Settings(alerts_topic="out", context_requests_topic="out", dead_letters_topic="out")
 
-    assert [plan.topic for plan in plan_topics(shared, SINGLE)] == ["streamproc.events", "out"]
+    assert [plan.topic for plan in plan_topics(shared, SINGLE)] == [
+        "streamproc.events",
+        "streamproc.sequence-state",
+        "out",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,15 +114,15 @@ def test_topics_are_created_once_with_all_they_should_have(kafka):
     """First missing, then created as planned, then found as planned, without a difference."""
     settings = settings_on(kafka)
 
-    assert actions(create_topics(settings, SINGLE, dry_run=True)) == ["missing"] * 4
-    assert actions(create_topics(settings, SINGLE, dry_run=True)) == ["missing"] * 4
+    assert actions(create_topics(settings, SINGLE, dry_run=True)) == ["missing"] * 5
+    assert actions(create_topics(settings, SINGLE, dry_run=True)) == ["missing"] * 5
 
     created = create_topics(settings, SINGLE)
     again = create_topics(settings, SINGLE)
 
-    assert actions(created) == ["created"] * 4
-    assert actions(again) == ["exists"] * 4
-    assert [outcome.partitions for outcome in again] == [4, 2, 2, 2]
+    assert actions(created) == ["created"] * 5
+    assert actions(again) == ["exists"] * 5
+    assert [outcome.partitions for outcome in again] == [4, 4, 2, 2, 2]
     assert [outcome.config for outcome in again] == [
         dict(plan.config) for plan in plan_topics(settings, SINGLE)
     ]
@@ -127,11 +145,12 @@ def test_differing_topic_is_reported_and_left_alone(kafka):
     other = TopicOptions(
         events_partitions=6, outputs_partitions=2, replication=1, events_retention_ms=60_000
     )
-    events, *outputs = create_topics(settings, other)
+    events, state, *outputs = create_topics(settings, other)
 
     assert events.action == "differs"
     assert events.detail == "partitions 4 (planned 6), retention.ms 259200000 (planned 60000)"
     assert events.partitions == 4
+    assert (state.action, state.detail) == ("differs", "partitions 4 (planned 6)")
     assert actions(outputs) == ["exists"] * 3
     resource = ConfigResource(ResourceType.TOPIC, settings.events_topic)
     [described] = kafka.admin.describe_configs([resource]).values()
@@ -141,12 +160,12 @@ def test_differing_topic_is_reported_and_left_alone(kafka):
 
 
 def test_topic_that_cannot_be_made_fails_alone(kafka):
-    """One topic with a name that Kafka refuses; the other three are made."""
+    """One topic with a name that Kafka refuses; the other four are made."""
     settings = settings_on(kafka).model_copy(update={"alerts_topic": "no spaces allowed"})
     outcomes = create_topics(settings, SINGLE)
 
-    assert actions(outcomes) == ["created", "failed", "created", "created"]
-    assert "TOPIC_EXCEPTION" in outcomes[1].detail
+    assert actions(outcomes) == ["created", "created", "failed", "created", "created"]
+    assert "TOPIC_EXCEPTION" in outcomes[2].detail
 
 
 def test_replication_beyond_the_brokers_fails_with_the_reason(kafka):
@@ -155,5 +174,5 @@ def test_replication_beyond_the_brokers_fails_with_the_reason(kafka):
         pytest.skip("the number of brokers is not known")
     outcomes = create_topics(settings_on(kafka), TopicOptions(replication=3))
 
-    assert actions(outcomes) == ["failed"] * 4
+    assert actions(outcomes) == ["failed"] * 5
     assert "INVALID_REPLICATION_FACTOR" in outcomes[0].detail

@@ -241,10 +241,14 @@ class Detector:
             shift = len(self._program.matchers)
             sequences = tuple(item for item in sequences if item + shift in applicable)
         wall_ms = now_ms if self._options.has_broker_time else None
-        try:
-            tally.offers.extend(self._program.sequences.offers(event, record, sequences, wall_ms))
-        except Exception as error:  # noqa: BLE001  # as above
-            faults.append(f"sequences: {type(error).__name__}: {error}")
+
+        def on_error(rule: Rule, error: Exception) -> None:
+            tally.rule_errors[rule.rule_id] += 1
+            faults.append(f"rule {rule.rule_id}: {type(error).__name__}: {error}")
+
+        tally.offers.extend(
+            self._program.sequences.offers(event, record, sequences, wall_ms, on_error)
+        )
 
     def _join_sequences(self, batch: Batch, now_ms: int, tally: Tally) -> None:
         """Move the partition's sequences by a whole batch, and by the time that it took."""

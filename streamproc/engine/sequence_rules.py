@@ -7,7 +7,7 @@ no state; state is ``streamproc.engine.sequences``' part.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -59,7 +59,12 @@ class SequenceRules:
         self.by_name = {rule.name: rule for rule in self.rules}
 
     def offers(
-        self, event: Event, record: Record, positions: Iterable[int], wall_ms: int | None
+        self,
+        event: Event,
+        record: Record,
+        positions: Iterable[int],
+        wall_ms: int | None,
+        on_error: Callable[[Rule, Exception], None],
     ) -> Iterator[Offer]:
         """Yield what the event can do in the rules at ``positions``; one offer per scope.
 
@@ -72,38 +77,53 @@ class SequenceRules:
             positions: Of rules that may match it.
             wall_ms: The wall clock, which no record's time may pass, milliseconds; None where
                 records have no time of their own (files): the event's time counts then.
+            on_error: Told of a rule whose evaluation failed; the other rules go on.
         """
         host_ids = event.values("host.id")
-        lanes: dict[tuple[bool, str, str | None], dict[str, Hits]] = {}
+        lanes: dict[_Lane, dict[str, Hits]] = {}
         for position in positions:
             entry = self.rules[position]
             if entry.is_by_host and not host_ids:
                 continue
-            hits = entry.machine.hits(event)
+            try:
+                hits = entry.machine.hits(event)
+            except Exception as error:  # noqa: BLE001  # one rule's error must not stop the others
+                on_error(entry.rule, error)
+                continue
             if hits:
                 rule = entry.rule
-                lane = (entry.is_by_host, rule.timestamp_field, rule.tiebreaker_field)
+                owner = f"host {host_ids[0]}" if entry.is_by_host else f"rule {entry.name}"
+                lane = _Lane(rule.timestamp_field, rule.tiebreaker_field or "", owner)
                 lanes.setdefault(lane, {})[entry.name] = hits
-        for (is_by_host, timestamp_field, tiebreaker_field), by_rule in lanes.items():
-            stamps = event.values(timestamp_field)
-            timestamp_ns = parse_instant(stamps[0]) if stamps else None
-            if timestamp_ns is None:
-                continue
-            tiebreakers = event.values(tiebreaker_field) if tiebreaker_field else ()
-            host = str(host_ids[0]) if is_by_host else ""
-            yield Offer(
-                f"{timestamp_field}|{tiebreaker_field or ''}|{host}",
-                Arrival(
-                    timestamp_ns,
-                    tiebreakers[0] if tiebreakers else None,
-                    record.offset,
-                    timestamp_ns // NS_PER_MS
-                    if wall_ms is None
-                    else min(record.timestamp_ms or wall_ms, wall_ms),
-                    record,
-                    by_rule,
-                ),
-            )
+        for lane, by_rule in lanes.items():
+            arrival = _arrival(event, record, lane, by_rule, wall_ms)
+            if arrival is not None:
+                yield Offer(" ".join(lane), arrival)
+
+
+class _Lane(NamedTuple):
+    """What events must have in common to be ordered by one clock; together a scope's name."""
+
+    timestamp_field: str
+    tiebreaker_field: str
+    owner: str
+
+
+def _arrival(
+    event: Event, record: Record, lane: _Lane, by_rule: dict[str, Hits], wall_ms: int | None
+) -> Arrival | None:
+    """Return the event's place in time; None for one without a time."""
+    stamps = event.values(lane.timestamp_field)
+    timestamp_ns = parse_instant(stamps[0]) if stamps else None
+    if timestamp_ns is None:
+        return None
+    tiebreakers = event.values(lane.tiebreaker_field) if lane.tiebreaker_field else ()
+    if wall_ms is None:
+        broker_ms = timestamp_ns // NS_PER_MS
+    else:
+        broker_ms = min(record.timestamp_ms or wall_ms, wall_ms)
+    tiebreaker = tiebreakers[0] if tiebreakers else None
+    return Arrival(timestamp_ns, tiebreaker, record.offset, broker_ms, record, by_rule)
 
 
 def _compile(rule: Rule, span_default_ms: int) -> SequenceRule:

@@ -1,12 +1,14 @@
 """The sequence state of every partition that a worker or a replay reads.
 
 Law of the file: bounds are shared by all partitions; a partition that is given up gives back what
-it held.
+it held. While ``moving``, a state is ahead of its outputs and must not be kept.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from streamproc.engine.sequence_budget import SequenceBudget, SequenceLimits
 from streamproc.engine.sequence_scope import Scope
@@ -22,6 +24,7 @@ class SequenceStates:
         self._machines = machines
         self.budget = SequenceBudget(limits)
         self._states: dict[Partition, PartitionSequences] = {}
+        self._moving: Counter[PartitionSequences] = Counter()
 
     def of(self, partition: Partition) -> PartitionSequences:
         """Return the state of a partition; an empty one is made at the first look."""
@@ -30,6 +33,43 @@ class SequenceStates:
             state = PartitionSequences(self._machines, self.budget)
             self._states[partition] = state
         return state
+
+    @contextmanager
+    def moving(self, partition: Partition) -> Iterator[None]:
+        """Say that a state moves and that its outputs are not all queued before the block ends.
+
+        After an exception that never comes true: the state knows of events whose outputs are
+        missing, and is not fit to be kept any more.
+        """
+        state = self.of(partition)
+        self._moving[state] += 1
+        yield
+        self._moving[state] -= 1
+        if not self._moving[state]:
+            del self._moving[state]
+
+    def is_settled(self) -> bool:
+        """Return whether all outputs of all states are queued."""
+        return not any(state in self._moving for state in self._states.values())
+
+    def has_changes(self) -> bool:
+        """Return whether a snapshot of any scope is outdated."""
+        return any(state.changed for state in self._states.values())
+
+    def holds(self, partition: Partition) -> bool:
+        """Return whether the partition has a state here."""
+        return partition in self._states
+
+    def is_current(self, partition: Partition, state: PartitionSequences) -> bool:
+        """Return whether a state is still that of the partition: not given up since."""
+        return self._states.get(partition) is state
+
+    def begin_anew(self, partition: Partition) -> int:
+        """Forget all scopes of a partition whose offsets start again; return how many."""
+        names = list(self.of(partition).scopes())
+        self.close(partition)
+        self.of(partition).changed.update(names)
+        return len(names)
 
     def restore(self, partition: Partition, scopes: Mapping[str, Scope]) -> None:
         """Begin a partition anew with the scopes of its snapshots."""
@@ -41,6 +81,7 @@ class SequenceStates:
         state = self._states.pop(partition, None)
         if state is not None:
             state.close()
+            self._moving.pop(state, None)
 
     def items(self) -> Iterator[tuple[Partition, PartitionSequences]]:
         """Yield every partition with its state."""

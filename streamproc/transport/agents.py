@@ -11,12 +11,14 @@ from typing import Any
 
 from streamproc.engine.detector import Detector
 from streamproc.ops.counters import Counters
+from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.publisher import Publisher
 
-IDLE_MARGIN_MS = 5_000
-"""How far behind the wall clock an idle partition's clock stays, milliseconds.
+CLOCK_SKEW_MS = 5_000
+"""How far the clocks of the broker and the worker may differ, milliseconds.
 
-A record that reached the broker since its end was last asked for must not find time ahead of it.
+An idle partition's time stays this far behind the worker's, so that the next record, which bears
+the broker's time, does not find time ahead of it.
 """
 
 
@@ -28,15 +30,18 @@ def define_detect_agent(
     @app.agent(topic, name="detect")  # type: ignore[untyped-decorator]
     async def detect(stream: Any) -> None:
         async for batch in stream.noack():
+            if batch.tp not in app.consumer.assignment():
+                continue  # lost meanwhile, and with it the state of its sequences
             now_ms = time.time_ns() // 1_000_000
-            await publisher.publish(detector.process(batch, now_ms))
+            with detector.sequences.moving(batch.tp):
+                await publisher.publish(detector.process(batch, now_ms))
             _count_age(counters, batch, now_ms)
             batch.ack()
 
     return detect
 
 
-def define_clock(app: Any, detector: Detector, publisher: Publisher, counters: Counters) -> None:
+def define_clock(app: Any, detector: Detector, publisher: Publisher, ends: PartitionEnds) -> None:
     """Let time pass in partitions that are read to their end, once a second.
 
     What waits there for an earlier event, or for the end of a span, would wait for ever otherwise.
@@ -44,12 +49,18 @@ def define_clock(app: Any, detector: Detector, publisher: Publisher, counters: C
 
     @app.timer(interval=1.0)  # type: ignore[untyped-decorator]
     async def clock(app: Any) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        for partition, lag in list(counters.partitions.items()):
-            if lag.end >= 0 and lag.position >= lag.end:
-                await publisher.publish(detector.advance(partition, now_ms - IDLE_MARGIN_MS))
-        if not app.rebalancing and app.consumer is not None:
-            await app.consumer.write_state()
+        consumer, sequences = app.consumer, detector.sequences
+        if consumer is None or app.rebalancing:
+            return
+        asked_ms = time.time_ns() // 1_000_000
+        waiting = [partition for partition, state in sequences.items() if any(state.scopes())]
+        for partition, end in (await ends.of(waiting)).items():
+            if app.rebalancing:
+                break
+            if sequences.holds(partition) and consumer.is_read_to(partition, end):
+                with sequences.moving(partition):
+                    await publisher.publish(detector.advance(partition, asked_ms - CLOCK_SKEW_MS))
+        await consumer.write_state()
 
 
 def _count_age(counters: Counters, batch: Any, now_ms: int) -> None:

@@ -33,9 +33,10 @@ from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
 from streamproc.transport.agents import define_clock, define_detect_agent
 from streamproc.transport.batch import BatchTopic
+from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.publisher import OutputTopics, Publisher
-from streamproc.transport.sequence_store import SequenceStore
+from streamproc.transport.sequence_store import SequenceStore, StateTopic
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +81,7 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     )
     define_detect_agent(app, events, detector, publisher, counters)
     if store is not None:
-        keep_sequences(app, store)
-        define_clock(app, detector, publisher, counters)
+        define_clock(app, detector, publisher, PartitionEnds(_client(settings)))
     if settings.metrics_port:
         _serve_metrics(app, settings, counters, ruleset)
     return app
@@ -120,13 +120,19 @@ def run_app(app: Any) -> NoReturn:
 
 def sequence_store(settings: Settings, detector: Detector, counters: Counters) -> SequenceStore:
     """Return the store of the detector's sequence state."""
-    client = {
-        **settings.librdkafka_client_options(),
-        "bootstrap.servers": settings.bootstrap_servers,
-    }
     return SequenceStore(
-        detector.sequences, settings.events_topic, settings.sequence_state_topic, client, counters
+        detector.sequences,
+        StateTopic(settings.sequence_state_topic, settings.events_topic, settings.group_id),
+        _client(settings),
+        counters,
+        interval_s=settings.sequence_state_interval_s,
     )
+
+
+def _client(settings: Settings) -> dict[str, Any]:
+    """Settings of the clients beside Faust's consumer and producer."""
+    options = settings.librdkafka_client_options()
+    return {**options, "bootstrap.servers": settings.bootstrap_servers}
 
 
 def transport_options(
@@ -157,18 +163,6 @@ def worker_facts(ruleset: RuleSet) -> WorkerFacts:
         rules=tuple(RuleFacts(rule.rule_id, rule.name, rule.severity) for rule in ruleset.rules),
         rules_rejected=len(ruleset.rejected),
     )
-
-
-def keep_sequences(app: Any, store: SequenceStore) -> None:
-    """Restore sequence state when partitions come and forget it when they go."""
-
-    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
-    async def on_assigned(app: Any, assigned: Any, **_: Any) -> None:
-        await store.restore(assigned)
-
-    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
-    async def on_revoked(app: Any, revoked: Any, **_: Any) -> None:
-        store.give_up(revoked)
 
 
 def _serve_metrics(app: Any, settings: Settings, counters: Counters, ruleset: RuleSet) -> None:

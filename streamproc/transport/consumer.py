@@ -25,6 +25,7 @@ from faust.types import TP, ConsumerMessage
 from faust.types.enums import ProcessingGuarantee
 
 from streamproc.errors import ConfigError
+from streamproc.ops.counters import Partition
 from streamproc.transport.ack import AckLog, NoIndex
 from streamproc.transport.faults import (
     DeliveryFailedError,
@@ -63,6 +64,7 @@ class Consumer(PartitionConsumer):
             )
         self._watchdog: Watchdog | None = None
         self._commit_attempt_s: float | None = None
+        self._lets_go = False
         self._heap_frozen = False
         self._error_logged_s: dict[int, float] = {}
         no_index = NoIndex()
@@ -114,7 +116,11 @@ class Consumer(PartitionConsumer):
         while self._held_by_agents() and not self.should_crash() and time.monotonic() < end:
             await asyncio.sleep(0.005)
         await self.maybe_wait_for_commit_to_finish()
-        await self.commit()
+        self._lets_go = True
+        try:
+            await self.commit()
+        finally:
+            self._lets_go = False
 
     def should_crash(self) -> bool:
         """Say whether waiting for anybody is in vain."""
@@ -183,6 +189,9 @@ class Consumer(PartitionConsumer):
         self._tell_assignor(starts)
         if not self.app.rebalancing:
             self.app.on_rebalance_start()
+        # Here and not by Faust's signal: while its receivers run, records may flow already.
+        if self.options.store is not None:
+            await self.options.store.restore(starts)
         await self.on_partitions_assigned(set(starts), generation)
         self._freeze_heap()
 
@@ -224,6 +233,8 @@ class Consumer(PartitionConsumer):
         self._unacked_messages.clear()
         self._assigned -= tps
         self._commit_attempt_s = None
+        if self.options.store is not None:
+            self.options.store.give_up(tps)
         await self.on_partitions_revoked(tps)
         if self._poller is not None:
             self._poller.release_all()
@@ -234,7 +245,7 @@ class Consumer(PartitionConsumer):
         if self._poller is None:
             return
         ready = self._poller.ready
-        while not (self.should_stop or fetcher.should_stop):
+        while not (self.should_stop or fetcher.should_stop or self.app.should_stop):
             if not ready:
                 await self._sleep_until_ready(ready)
                 continue
@@ -249,6 +260,10 @@ class Consumer(PartitionConsumer):
             await asyncio.wait_for(self._wake.wait(), 1.0)
         except TimeoutError:
             return
+        except asyncio.CancelledError:
+            # Faust's fetcher takes a stop in the middle of a rebalance for a crash.
+            if not self.app.should_stop:
+                raise
 
     async def _deliver(self, handed: Handed) -> None:
         tp = handed.batch.tp
@@ -262,6 +277,8 @@ class Consumer(PartitionConsumer):
         if handed.begins_anew:
             self._acked.pop(tp, None)
             self._committed_offset[tp] = None
+            if self.options.store is not None:
+                self.options.store.begin_anew(tp)
         if tp.topic in self._batch_topics:
             await self._deliver_batch(handed)
         else:
@@ -360,12 +377,14 @@ class Consumer(PartitionConsumer):
         poller = self._poller
         if not logs or poller is None:
             return False
+        store = self.options.store
+        if store is not None and not (self._lets_go or store.is_due()):
+            return False
         if self._commit_attempt_s is None:
             self._commit_attempt_s = time.monotonic()
         generation = poller.generation
-        store = self.options.store
         if store is not None and not await store.write(
-            logs.keys(), self.app.producer, self._outputs_delivered
+            self._assigned, self.app.producer, self._outputs_delivered
         ):
             return False
         if not await self._outputs_delivered():
@@ -385,10 +404,22 @@ class Consumer(PartitionConsumer):
 
     async def write_state(self) -> None:
         """Write the state that only time has changed: no offset moves, so no commit does it."""
-        if self.options.store is not None:
-            await self.options.store.write(
-                self._assigned, self.app.producer, self._outputs_delivered
-            )
+        store = self.options.store
+        if store is None or self.app.rebalancing or not store.is_due():
+            return
+        if not any(self._new_offset(tp) is not None for tp in self._acked):
+            await store.write(self._assigned, self.app.producer, self._outputs_delivered)
+
+    def is_read_to(self, partition: Partition, end: int) -> bool:
+        """Say whether all records before ``end`` are acknowledged by the agents."""
+        tp = TP(*partition)
+        if tp not in self._assigned:
+            return False
+        log = self._acked.get(tp)
+        position = None if log is None else log.watermark
+        if position is None:
+            position = self._committed_offset[tp]
+        return end == 0 or (position is not None and position >= end)
 
     async def _outputs_delivered(self) -> bool:
         producer: Any = self.app.producer

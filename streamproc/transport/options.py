@@ -8,7 +8,7 @@ an app without the attribute runs with the defaults.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,18 @@ from streamproc.ops.counters import Counters, Partition
 
 class StateStore(Protocol):
     """State that moves with the partitions; see ``streamproc.transport.sequence_store``."""
+
+    async def restore(self, partitions: Iterable[Partition]) -> None:
+        """Read the state of assigned partitions, before any of their records is handed out."""
+
+    def give_up(self, partitions: Iterable[Partition]) -> None:
+        """Forget partitions that are no longer ours."""
+
+    def begin_anew(self, partition: Partition) -> None:
+        """Forget what belongs to offsets that are no more."""
+
+    def is_due(self) -> bool:
+        """Say whether it is time to write; offsets wait for that."""
 
     async def write(
         self,

@@ -5,8 +5,8 @@ acknowledged, and an offset is committed only after the snapshots of the events 
 So whoever restores a snapshot may leave out the events that it includes: what they caused is
 already out. Nothing is written for a scope that did not change.
 
-Each record is one scope: its key the scope's name, its partition that of the events, its value
-the packed scope, or null when the scope is forgotten.
+Each record is one scope: its key names the consumer group and the scope, its partition is that of
+the events, its value the packed scope, or null when the scope is forgotten.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from streamproc.engine.sequence_scope import Scope
 from streamproc.engine.sequence_snapshots import SnapshotError, pack_scope, unpack_scope
 from streamproc.engine.sequence_states import SequenceStates
+from streamproc.engine.sequences import PartitionSequences
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
 from streamproc.topics import SNAPSHOT_BYTES_MAX
@@ -30,14 +32,45 @@ logger = logging.getLogger(__name__)
 
 # Seconds without any answer of the broker before a restore is given up.
 READ_SILENCE_S = 60.0
+# How long a read waits for more: short, for the last record is not followed by another.
+READ_PAUSE_S = 0.05
+OFFSET_HEADER = "offset"
+# Single-event alerts wait for so long at most while snapshots are packed.
+PACK_SLICE_S = 0.02
+# How long a write waits for outputs that wait for room in the producer's queue.
+SETTLE_TIMEOUT_S = 5.0
+SETTLE_PAUSE_S = 0.005
+
+
+class StateTopic(NamedTuple):
+    """Where the state is kept, and whose it is.
+
+    Attributes:
+        name: The compacted topic; it has as many partitions as the events topic.
+        events: Topic that the events come from.
+        group: Consumer group; another one that reads the same events has a state of its own.
+    """
+
+    name: str
+    events: str
+    group: str
 
 
 class Snapshot(NamedTuple):
-    """One record for the state topic."""
+    """One record for the state topic, and the state that it was taken of."""
 
-    partition: int
+    state: PartitionSequences
+    partition: Partition
     scope: str
+    offset: int
     value: bytes | None
+
+
+class Kept(NamedTuple):
+    """A snapshot as it was read: the last input offset that it includes, and its value."""
+
+    offset: int
+    value: bytes
 
 
 class SequenceStore:
@@ -45,25 +78,30 @@ class SequenceStore:
 
     Args:
         states: The state itself.
-        events_topic: Topic that the events come from.
-        state_topic: The compacted topic; it has as many partitions as the events topic.
+        topic: Where it is kept.
         client: librdkafka settings, ``bootstrap.servers`` among them.
         counters: Counted into.
+        interval_s: Seconds between two writes: a scope that changes all the time is written whole
+            each time.
+        clock: Monotonic seconds; replaced in tests.
     """
 
     def __init__(
         self,
         states: SequenceStates,
-        events_topic: str,
-        state_topic: str,
+        topic: StateTopic,
         client: Mapping[str, Any],
         counters: Counters,
+        interval_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._states = states
-        self._events_topic = events_topic
-        self._topic = state_topic
+        self._topic = topic
         self._client = dict(client)
         self._counters = counters
+        self._interval_s = interval_s
+        self._clock = clock
+        self._written_s = clock()
         self._lock = asyncio.Lock()
 
     async def restore(self, partitions: Iterable[Partition]) -> None:
@@ -73,7 +111,7 @@ class SequenceStore:
             ConfigError: The state topic or one of its partitions does not exist.
             KafkaException: It cannot be read.
         """
-        numbers = sorted(number for topic, number in partitions if topic == self._events_topic)
+        numbers = sorted(number for topic, number in partitions if topic == self._topic.events)
         if not numbers:
             return
         started_s = time.monotonic()
@@ -82,7 +120,7 @@ class SequenceStore:
         restored = 0
         for number in numbers:
             scopes = self._unpack(found[number])
-            self._states.restore((self._events_topic, number), scopes)
+            self._states.restore((self._topic.events, number), scopes)
             restored += len(scopes)
         seconds = time.monotonic() - started_s
         self._counters.state_restores += 1
@@ -93,9 +131,27 @@ class SequenceStore:
         )  # fmt: skip
 
     def give_up(self, partitions: Iterable[Partition]) -> None:
-        """Forget partitions that are no longer ours."""
-        for partition in partitions:
-            self._states.close(partition)
+        """Forget partitions that are no longer ours; what is not written by now never will be."""
+        for topic, number in partitions:
+            self._states.close((topic, number))
+
+    def begin_anew(self, partition: Partition) -> None:
+        """Forget a partition's sequences: it was truncated or made anew, and so were its offsets.
+
+        The scopes would take its new events for ones that they include already.
+        """
+        forgotten = self._states.begin_anew(partition)
+        if forgotten:
+            self._counters.state_errors["began_anew"] += forgotten
+            logger.error("%s[%d] begins anew: %d scopes of sequence state are dropped",
+                         *partition, forgotten)  # fmt: skip
+
+    def is_due(self) -> bool:
+        """Say whether it is time to write: something changed and the interval is over, or not.
+
+        Where nothing changed there is nothing to write, and nothing to wait for.
+        """
+        return self._clock() - self._written_s >= self._interval_s or not self._states.has_changes()
 
     async def write(
         self,
@@ -114,15 +170,17 @@ class SequenceStore:
             False when earlier outputs are not acknowledged; nothing is written then.
         """
         async with self._lock:
-            # Packed at once, before anything is awaited: a later batch is in none of them.
-            snapshots = self._pack(partitions)
-            if not snapshots:
-                return True
-            if not await outputs_delivered():
-                self._take_back(snapshots)
+            snapshots: list[Snapshot] = []
+            is_packed = await self._pack(partitions, snapshots)
+            if not is_packed or (snapshots and not await outputs_delivered()):
+                for item in snapshots:
+                    item.state.changed.add(item.scope)
                 return False
-            for number, scope, value in snapshots:
-                await producer.produce(self._topic, scope.encode(), value, (), number)
+            for item in snapshots:
+                # Given up meanwhile: another worker's by now, which may be further on.
+                if self._states.is_current(item.partition, item.state):
+                    await self._produce(producer, item)
+            self._written_s = self._clock()
         return True
 
     def committed(self, offsets: Mapping[Partition, int]) -> None:
@@ -131,42 +189,66 @@ class SequenceStore:
             if partition in offsets:
                 state.committed(offsets[partition])
 
-    def _pack(self, partitions: Collection[Partition]) -> list[Snapshot]:
-        snapshots = []
-        for partition, state in self._states.items():
-            if partition not in partitions:
-                continue
-            for name in state.changed:
-                scope = state.scope(name)
-                value = None if scope is None else pack_scope(scope)
-                if value is not None and len(value) > SNAPSHOT_BYTES_MAX:
-                    self._counters.state_errors["too_large"] += 1
-                    logger.error(
-                        "sequence state of %s is not kept: %d bytes, more than %d",
-                        name, len(value), SNAPSHOT_BYTES_MAX,
-                    )  # fmt: skip
-                    continue
-                snapshots.append(Snapshot(partition[1], name, value))
-            state.changed.clear()
-        return snapshots
+    async def _produce(self, producer: Any, item: Snapshot) -> None:
+        headers = () if item.value is None else ((OFFSET_HEADER, b"%d" % item.offset),)
+        key = orjson.dumps([self._topic.group, item.scope])
+        await producer.produce(self._topic.name, key, item.value, headers, item.partition[1])
 
-    def _take_back(self, snapshots: list[Snapshot]) -> None:
-        """Mark what was packed in vain as changed again."""
-        for partition, state in self._states.items():
-            names = {item.scope for item in snapshots if item.partition == partition[1]}
-            state.changed |= names
+    async def _pack(self, partitions: Collection[Partition], snapshots: list[Snapshot]) -> bool:
+        """Take snapshots of what changed, a slice of time at a time; events go on in between.
 
-    def _unpack(self, snapshots: Mapping[str, bytes]) -> dict[str, Scope]:
+        Returns:
+            False when there was no moment at which all outputs of the state were queued.
+        """
+        ends_s = 0.0
+        for partition, state in list(self._states.items()):
+            for name in list(state.changed) if partition in partitions else ():
+                if time.monotonic() >= ends_s:
+                    await asyncio.sleep(0)
+                    if not await self._settled():
+                        return False
+                    ends_s = time.monotonic() + PACK_SLICE_S
+                if self._states.is_current(partition, state) and name in state.changed:
+                    state.changed.discard(name)
+                    snapshots.append(self._take_snapshot(partition, state, name))
+        return True
+
+    async def _settled(self) -> bool:
+        """Wait until no batch is in the state whose outputs wait for room in the queue."""
+        end_s = time.monotonic() + SETTLE_TIMEOUT_S
+        while not self._states.is_settled():
+            if time.monotonic() > end_s:
+                return False
+            await asyncio.sleep(SETTLE_PAUSE_S)
+        return True
+
+    def _take_snapshot(
+        self, partition: Partition, state: PartitionSequences, name: str
+    ) -> Snapshot:
+        scope = state.scope(name)
+        if scope is None:
+            return Snapshot(state, partition, name, -1, None)
+        value: bytes | None = pack_scope(scope)
+        if value is not None and len(value) > SNAPSHOT_BYTES_MAX:
+            self._counters.state_errors["too_large"] += 1
+            logger.error(
+                "sequence state of %s is not kept: %d bytes, more than %d",
+                name, len(value), SNAPSHOT_BYTES_MAX,
+            )  # fmt: skip
+            value = None  # an outdated one would invent sequences
+        return Snapshot(state, partition, name, scope.offset, value)
+
+    def _unpack(self, snapshots: Mapping[str, Kept]) -> dict[str, Scope]:
         scopes = {}
-        for name, value in snapshots.items():
+        for name, kept in snapshots.items():
             try:
-                scopes[name] = unpack_scope(value)
+                scopes[name] = unpack_scope(kept.value)
             except SnapshotError as error:
                 self._counters.state_errors["unreadable"] += 1
                 logger.error("sequence state of %s is lost: %s", name, error)
         return scopes
 
-    def _read(self, numbers: list[int]) -> dict[int, dict[str, bytes]]:
+    def _read(self, numbers: list[int]) -> dict[int, dict[str, Kept]]:
         """Read partitions of the state topic from beginning to end (in a thread)."""
         consumer = Consumer(
             {
@@ -179,44 +261,79 @@ class SequenceStore:
             },
             logger=logging.getLogger("streamproc.kafka"),
         )
-        found: dict[int, dict[str, bytes]] = {number: {} for number in numbers}
+        found: dict[int, dict[str, Kept]] = {number: {} for number in numbers}
         try:
             self._check_topic(consumer, numbers)
-            consumer.assign([TopicPartition(self._topic, n, OFFSET_BEGINNING) for n in numbers])
+            consumer.assign(
+                [TopicPartition(self._topic.name, n, OFFSET_BEGINNING) for n in numbers]
+            )
             left = set(numbers)
             heard_s = time.monotonic()
             while left:
-                for message in consumer.consume(1_000, 1.0):
+                for message in consumer.consume(1_000, READ_PAUSE_S):
                     heard_s = time.monotonic()
-                    _take(message, found, left)
+                    if _is_end(message):
+                        left.discard(message.partition())
+                    else:
+                        self._take(message, found[int(message.partition() or 0)])
                 if time.monotonic() - heard_s > READ_SILENCE_S:
-                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, self._topic))
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, self._topic.name))
         finally:
             consumer.close()
         return found
 
-    def _check_topic(self, consumer: Any, numbers: list[int]) -> None:
-        found = consumer.list_topics(self._topic, timeout=READ_SILENCE_S).topics[self._topic]
-        missing = [str(number) for number in numbers if number not in found.partitions]
-        if missing:
-            raise ConfigError(
-                f"topic {self._topic} (sequence_state_topic) has no partition"
-                f" {', '.join(missing)}: sequence rules need one for each of"
-                f" {self._events_topic}; create it with `streamproc topics create`"
-            )
-
-
-def _take(message: Any, found: dict[int, dict[str, bytes]], left: set[int]) -> None:
-    error = message.error()
-    if error is not None:
-        if error.code() == KafkaError._PARTITION_EOF:
-            left.discard(message.partition())
+    def _take(self, message: Any, scopes: dict[str, Kept]) -> None:
+        """Put one record in the place of what it replaces."""
+        owner = _owner(message.key())
+        if owner is None:
+            self._counters.state_errors["unreadable"] += 1
             return
-        raise KafkaException(error)
-    name = (message.key() or b"").decode("utf-8", "replace")
-    scopes = found[message.partition()]
-    value = message.value()
-    if value is None:
-        scopes.pop(name, None)
-    else:
-        scopes[name] = value
+        group, scope = owner
+        if group != self._topic.group:
+            return
+        value = message.value()
+        if value is None:
+            scopes.pop(scope, None)
+            return
+        offset = int(dict(message.headers() or ()).get(OFFSET_HEADER, b"-1"))
+        before = scopes.get(scope)
+        if before is not None and offset < before.offset:
+            # Of a worker that did not know yet that it had lost the partition.
+            self._counters.state_errors["stale"] += 1
+            return
+        scopes[scope] = Kept(offset, value)
+
+    def _check_topic(self, consumer: Any, numbers: list[int]) -> None:
+        name = self._topic.name
+        found = consumer.list_topics(name, timeout=READ_SILENCE_S).topics[name]
+        absent = [number for number in numbers if number not in found.partitions]
+        if absent and (found.error is None or found.error.code() in _NO_TOPIC):
+            numbered = ", ".join(map(str, absent))
+            what = f"has no partition {numbered}" if found.partitions else "does not exist"
+            raise ConfigError(
+                f"topic {name} (sequence_state_topic) {what}: sequence rules need in it each"
+                f" partition of {self._topic.events}; create it with `streamproc topics create`"
+            )
+        if found.error is not None:
+            raise KafkaException(found.error)
+
+
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+
+
+def _is_end(message: Any) -> bool:
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    raise KafkaException(error)
+
+
+def _owner(key: bytes | None) -> tuple[str, str] | None:
+    """Return the group and the scope that a key names; None for a key that is not ours."""
+    try:
+        group, scope = orjson.loads(key or b"")
+    except ValueError:
+        return None
+    return (group, scope) if isinstance(group, str) and isinstance(scope, str) else None
