@@ -261,6 +261,7 @@ class Detector:
     def _count_state(self) -> None:
         budget, counters = self.sequences.budget, self._counters
         counters.sequence_keys = budget.keys
+        counters.sequence_keys_max = budget.limits.keys_max
         counters.sequence_waiting = budget.waiting
         counters.late_events = budget.counts.late_events
         counters.released_early = budget.counts.released_early

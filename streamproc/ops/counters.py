@@ -76,6 +76,7 @@ class Counters:
     kafka_errors: Counter[str] = field(default_factory=Counter)  # by reason
     rebalances: Counter[str] = field(default_factory=Counter)  # assigned, revoked, lost
     records_lost: Counter[Partition] = field(default_factory=Counter)  # retention overtook us
+    sequence_keys_max: int = 0  # join keys that may be held; 0 where no sequence rules run
     sequence_keys: int = 0  # join keys held
     sequence_waiting: int = 0  # events that wait for earlier ones
     late_events: int = 0

@@ -22,6 +22,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
@@ -33,6 +34,7 @@ INVALID_REASONS = ("empty", "json", "not_object", "too_large")
 SEVERITIES = ("low", "medium", "high", "critical")
 REQUEST_STATUSES = ("resolved", "partial", "unresolvable")
 REBALANCE_REASONS = ("assigned", "revoked", "lost")
+STATE_ERROR_REASONS = ("began_anew", "stale", "too_large", "unreadable")
 # As streamproc.transport.faults names them.
 ERROR_REASONS = ("auth", "authorization", "tls", "timeout", "fenced", "other")
 COMMIT_REASONS = (*ERROR_REASONS, "outputs_failed", "outputs_pending", "rebalance", "unavailable")
@@ -86,6 +88,7 @@ class StreamprocCollector(Collector):
         yield from self._input_metrics()
         yield from self._lag_metrics()
         yield from self._rule_metrics()
+        yield from self._sequence_metrics()
         yield from self._output_metrics()
         yield from self._kafka_metrics()
 
@@ -222,6 +225,55 @@ class StreamprocCollector(Collector):
             errors.add_metric((rule.rule_id,), failed.get(rule.rule_id, 0))
             names.add_metric((rule.rule_id, rule.name, rule.severity), 1)
         yield from (matches, errors, names)
+
+    def _sequence_metrics(self) -> Iterator[Metric]:
+        counters = self._counters
+        for name, meaning, value in (
+            ("entries", "Join keys of partial sequences held.", counters.sequence_keys),
+            (
+                "limit_entries",
+                "Join keys that may be held (sequence_keys_max); beyond it they are evicted.",
+                counters.sequence_keys_max,
+            ),
+            (
+                "waiting_events",
+                "Events that wait for earlier ones of their host.",
+                counters.sequence_waiting,
+            ),
+        ):
+            yield GaugeMetricFamily(f"streamproc_sequence_state_{name}", meaning, value)
+        evicted = CounterMetricFamily(
+            "streamproc_sequence_state_evictions",
+            "Partial sequences forgotten because of a limit, each a possible missed detection.",
+            labels=("rule_id",),
+        )
+        # Single-event rules have no state; a series for each would only be in the way.
+        for rule_id, count in sorted(dict(counters.state_evictions).items()):
+            evicted.add_metric((rule_id,), count)
+        yield evicted
+        yield CounterMetricFamily(
+            "streamproc_late_events",
+            "Events later than lateness_s that a sequence rule could have used, and did not.",
+            value=counters.late_events,
+        )
+        yield CounterMetricFamily(
+            "streamproc_sequence_events_released_early",
+            "Events not waited with for lateness_s, because too many wait (sequence_waiting_max).",
+            value=counters.released_early,
+        )
+        yield _counter(
+            "streamproc_sequence_state_errors",
+            "Snapshots of sequence state that could not be kept or used.",
+            "reason",
+            counters.state_errors,
+            STATE_ERROR_REASONS,
+        )
+        restores = SummaryMetricFamily(
+            "streamproc_state_restore_duration_seconds",
+            "Time from an assignment until the sequence state of its partitions was there.",
+        )
+        restores.add_metric((), counters.state_restores, counters.state_restore_seconds)
+        yield restores
 
     def _output_metrics(self) -> Iterator[Metric]:
         counters = self._counters

@@ -51,7 +51,10 @@ def _counters() -> Counters:
     place = ("topic", 0)
     for counter in (counters.records_consumed, counters.records_lost):
         counter[place] = 1
-    for name in ("record_bytes", "incomplete", "records_produced", "produce_errors", "truncated"):
+    for name in (
+        "record_bytes", "incomplete", "records_produced", "produce_errors", "truncated",
+        "state_evictions",
+    ):  # fmt: skip
         getattr(counters, name)["word"] = 1
     counters.partitions[place] = Lag(1, 1, 1)
     return counters

@@ -42,6 +42,7 @@ streamproc_events_invalid_total counter reason
 streamproc_events_processed_total counter outcome
 streamproc_kafka_errors_total counter reason
 streamproc_last_processed_timestamp_seconds gauge
+streamproc_late_events_total counter
 streamproc_outputs_truncated_total counter topic
 streamproc_prefilter_ended_ratio gauge
 streamproc_produce_errors_total counter topic
@@ -56,6 +57,13 @@ streamproc_rule_matches_total counter rule_id severity
 streamproc_rules_loaded gauge
 streamproc_rules_rejected gauge
 streamproc_ruleset_info gauge digest
+streamproc_sequence_events_released_early_total counter
+streamproc_sequence_state_entries gauge
+streamproc_sequence_state_errors_total counter reason
+streamproc_sequence_state_evictions_total counter rule_id
+streamproc_sequence_state_limit_entries gauge
+streamproc_sequence_state_waiting_events gauge
+streamproc_state_restore_duration_seconds summary
 """
 
 
@@ -81,6 +89,13 @@ def busy_counters():
     counters.records_lost[("in", 9)] = 11
     counters.partitions[("in", 0)] = Lag(60, 60, int(NOW_S * 1000) - 9_000)
     counters.partitions[("in", 1)] = Lag(40, 45, int(NOW_S * 1000) - 2_500)
+    counters.sequence_keys, counters.sequence_keys_max = 70, 100
+    counters.sequence_waiting = 30
+    counters.late_events = 4
+    counters.released_early = 8
+    counters.state_evictions["r-2"] = 9
+    counters.state_errors["unreadable"] = 1
+    counters.state_restores, counters.state_restore_seconds = 2, 1.5
     counters.event_age.observe(0.2, 95)
     counters.event_age.observe(5_000, 5)
     return counters
@@ -136,6 +151,16 @@ def test_catalogue_of_names_types_and_labels():
         ("streamproc_rule_matches_total", {"rule_id": "r-1", "severity": "high"}, 1),
         ("streamproc_rule_matches_total", {"rule_id": "r-2", "severity": "low"}, 0),
         ("streamproc_rule_errors_total", {"rule_id": "r-2"}, 2),
+        ("streamproc_sequence_state_entries", {}, 70),
+        ("streamproc_sequence_state_limit_entries", {}, 100),
+        ("streamproc_sequence_state_waiting_events", {}, 30),
+        ("streamproc_sequence_state_evictions_total", {"rule_id": "r-2"}, 9),
+        ("streamproc_late_events_total", {}, 4),
+        ("streamproc_sequence_events_released_early_total", {}, 8),
+        ("streamproc_sequence_state_errors_total", {"reason": "unreadable"}, 1),
+        ("streamproc_sequence_state_errors_total", {"reason": "stale"}, 0),
+        ("streamproc_state_restore_duration_seconds_count", {}, 2),
+        ("streamproc_state_restore_duration_seconds_sum", {}, 1.5),
         ("streamproc_alerts_published_total", {"severity": "high"}, 1),
         ("streamproc_alerts_published_total", {"severity": "critical"}, 0),
         ("streamproc_context_requests_total", {"status": "partial"}, 6),
