@@ -78,7 +78,8 @@ def _key(key: Key) -> JsonText | None:
     expression = (rb'[".]' if is_whole else b"") + re.escape(plain)
     if key.is_last:
         return JsonText(expression + b'"' + _SPACE + b":", name + ".", plain + b'"', False)
-    return JsonText(expression + rb'[".]', name + ".", plain, False)
+    # Values end in a component, too ("ntdll.dll"), but no colon follows them.
+    return JsonText(expression + rb'(?:"' + _SPACE + rb":|\.)", name + ".", plain, False)
 
 
 def _best_piece(

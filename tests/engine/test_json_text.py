@@ -82,6 +82,8 @@ def test_nothing_to_look_for(requirement: Requirement) -> None:
         (Key("flags", False), {"a.flags.more": "x"}, True),
         (Key("flags", False), {"flags": {"more": "x"}}, True),
         (Key("flags", False), {"aflags": {"more": "x"}}, False),
+        (Key("flags", False), {"more": "a.flags"}, False),
+        (Key("flags", False), {"more": ["flags"]}, False),
         (Key("a[b.c]/d", True), {"k8s": {"a[b.c]/d": 1}}, True),
     ],
 )
