@@ -89,6 +89,8 @@ def _best_piece(
 
     Of a key only the last piece is of use.
     """
+    if _UNDISTURBED.fullmatch(text):  # nearly always, and a fifth of the time below
+        return text, at_start, at_end
     for pattern, least in ((_UNDISTURBED, _PLAIN), (_PRINTABLE, 1)):
         pieces = list(pattern.finditer(text))
         if is_key:

@@ -334,7 +334,10 @@ def _without_longer(clause: Clause) -> Iterator[JsonText]:
 
 def _windows_in(text: bytes, length: int, known: set[bytes]) -> bool:
     """Whether a part of ``text`` that is ``length`` bytes long is among ``known``."""
-    return any(text[at : at + length] in known for at in range(len(text) - length + 1))
+    for at in range(len(text) - length + 1):  # noqa: SIM110 - a third of the cost of any()
+        if text[at : at + length] in known:
+            return True
+    return False
 
 
 def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:

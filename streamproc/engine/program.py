@@ -13,6 +13,7 @@ from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, SequenceRules
 from streamproc.eql.event import Event
 from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
+from streamproc.ruleset.garbage import collection_paused
 from streamproc.ruleset.indices import IndexSelector
 from streamproc.ruleset.rule import Rule
 from streamproc.ruleset.ruleset import RuleSet
@@ -52,6 +53,10 @@ class Program:
             progress: Called with queries done and queries in all.
             span_default_ms: Span of sequences without ``maxspan``, milliseconds.
         """
+        with collection_paused():
+            self._compile(ruleset, progress, span_default_ms)
+
+    def _compile(self, ruleset: RuleSet, progress: Progress | None, span_default_ms: int) -> None:
         self.digest = ruleset.digest
         self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
         singles = [rule for rule in ruleset.rules if not rule.is_sequence]

@@ -201,16 +201,25 @@ def _compile_shared(expr: Expr, options: CompileOptions) -> Leaf:
 
 
 def _key(expr: Expr) -> tuple[Any, ...]:
-    """What makes two leaves the same. Nodes alone will not do: Literal(1) == Literal(True)."""
+    """What makes two leaves the same. Nodes alone will not do: Literal(1) == Literal(True).
+
+    Texts equal nothing but texts, so the types of the other constants tell the rest.
+    """
     return (expr, tuple(_constant_types(expr)))
 
 
 def _constant_types(expr: Any) -> list[str]:
-    """The types of all constants in an expression, in order; floats with their text (-0.0)."""
+    """The types of all constants but texts, in order; floats with their text (-0.0)."""
     if isinstance(expr, Literal):
+        if isinstance(expr.value, str):
+            return []
         is_float = isinstance(expr.value, float)
         return [repr(expr.value) if is_float else type(expr.value).__name__]
+    if isinstance(expr, Field):
+        return []
     if isinstance(expr, tuple):
+        if all(isinstance(part, Literal) and isinstance(part.value, str) for part in expr):
+            return []
         return [name for part in expr for name in _constant_types(part)]
     names = ("operand", "left", "right", "args", "values", "patterns", "terms")
     return [name for part in names for name in _constant_types(getattr(expr, part, ()))]

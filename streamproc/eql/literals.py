@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from streamproc.eql.frequency import EVERY_EVENT, share_of_key, share_of_text
 from streamproc.eql.nodes import (
@@ -41,8 +40,7 @@ MAX_CLAUSES: Final = 24
 """Clauses kept per query, rarest first; more of them hardly narrow the candidates."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Some value contains ``text``, at its very start or end where so marked."""
 
     text: str
@@ -58,8 +56,7 @@ class Text:
         return f'"{"" if self.at_start else "*"}{self.text}{"" if self.at_end else "*"}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """Some field has ``name`` as a component of its path, the last one if ``is_last``."""
 
     name: str
@@ -77,8 +74,7 @@ class Key:
 Requirement: TypeAlias = Text | Key
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """At least one of ``requirements`` is satisfied; ``fields`` are those that they are about.
 
     ``share`` is the estimated share of all events that satisfy the clause; it may exceed 1.
@@ -262,7 +258,7 @@ def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
     """Clauses about one field, without those that every event or a number could satisfy."""
     clauses = []
     for texts in pieces:
-        folded = [Text(_fold(item.text), item.at_start, item.at_end) for item in texts]
+        folded = [Text(_fold(text), at_start, at_end) for text, at_start, at_end in texts]
         is_certain = all(item.text and not _could_be_number(item.text) for item in folded)
         if is_certain and all(item.share < EVERY_EVENT for item in folded):
             clauses.append(_clause(tuple(dict.fromkeys(folded)), frozenset((field.path,))))
@@ -352,7 +348,7 @@ def _call(call: Call) -> Clauses:
 
 _TO_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _NUMBER_TEXT: Final = frozenset("0123456789.+-e")
-_WORDS: Final = ("true", "false", "null", "nan", "-infinity")
+_WORDS: Final = "true false null nan -infinity"
 # Texts that a date, ip or version field may hold in another spelling.
 _SPELLINGS: Final = re.compile(
     r"""[+-]?\d{4,}[-/T] | now                   # date
@@ -370,7 +366,7 @@ def _fold(text: str) -> str:
 
 def _could_be_number(text: str) -> bool:
     """Whether a JSON number or boolean, taken as a keyword, might contain ``text`` (folded)."""
-    return _NUMBER_TEXT.issuperset(text) or any(text in word for word in _WORDS)
+    return text in _WORDS or _NUMBER_TEXT.issuperset(text)
 
 
 def _has_other_spellings(value: str) -> bool:

@@ -14,12 +14,12 @@ so that the state of a key has a fixed size (but for matches waiting for a trail
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any, NamedTuple, TypeAlias
 
-from streamproc.eql.compiler import CompileOptions, compile_event_query
+from streamproc.eql.compiler import CompileOptions, Matcher, compile_event_query
 from streamproc.eql.event import Event, FieldPath, field_path
 from streamproc.eql.nodes import Field, Sequence, SequenceTerm
 
@@ -184,7 +184,23 @@ class SequenceMachine:
         trailing: The places of trailing missing events.
     """
 
-    def __init__(self, sequence: Sequence, options: CompileOptions) -> None:
+    def __init__(
+        self,
+        sequence: Sequence,
+        options: CompileOptions,
+        matchers: Collection[Matcher] | None = None,
+    ) -> None:
+        """Compile.
+
+        Args:
+            sequence: The query.
+            options: How it is compiled.
+            matchers: Those of its steps and of ``until``, in order, if they are compiled already.
+
+        Raises:
+            EqlSyntaxError: A constant is wrong for its place.
+        """
+        matches = iter(_matchers(sequence, options) if matchers is None else matchers)
         self.maxspan_ns = None if sequence.maxspan_ms is None else sequence.maxspan_ms * NS_PER_MS
         self.layout: list[int | None] = []
         # For each missing-event gap the positive stage before it; -1: leading.
@@ -195,17 +211,17 @@ class SequenceMachine:
             if term.is_missing:
                 place = gap_place(len(self._gaps))
                 self._gaps.append(stage - 1)
-                self._places.append(_compile_place(place, term, sequence, options))
+                self._places.append(_place(place, next(matches), term, sequence, options))
                 self.layout.extend([None] * term.runs)
                 continue
-            compiled = _compile_place(stage, term, sequence, options)
+            compiled = _place(stage, next(matches), term, sequence, options)
             for _ in range(term.runs):
                 self._places.append(_Place(stage, compiled.matches, compiled.key_fields))
                 self.layout.append(stage)
                 stage += 1
         self.stages = stage
         if sequence.until is not None:
-            self._places.append(_compile_place(UNTIL, sequence.until, sequence, options))
+            self._places.append(_place(UNTIL, next(matches), sequence.until, sequence, options))
         self._has_leading = -1 in self._gaps
         self.trailing = frozenset(
             gap_place(gap) for gap, after in enumerate(self._gaps) if after == stage - 1
@@ -366,15 +382,22 @@ class SequenceMachine:
             key_state.pending[after] = partial._replace(gap_ms=hit_ms)
 
 
-def _compile_place(
-    place: int, term: SequenceTerm, sequence: Sequence, options: CompileOptions
+def _matchers(sequence: Sequence, options: CompileOptions) -> Iterator[Matcher]:
+    for term in sequence.terms:
+        yield compile_event_query(term.query, options)
+    if sequence.until is not None:
+        yield compile_event_query(sequence.until.query, options)
+
+
+def _place(
+    place: int,
+    matches: Matcher,
+    term: SequenceTerm,
+    sequence: Sequence,
+    options: CompileOptions,
 ) -> _Place:
     keys = (*sequence.keys, *term.keys)
-    return _Place(
-        place,
-        compile_event_query(term.query, options),
-        tuple(_key_field(key, options) for key in keys),
-    )
+    return _Place(place, matches, tuple(_key_field(key, options) for key in keys))
 
 
 def _key_field(key: Field, options: CompileOptions) -> _KeyField:

@@ -46,12 +46,15 @@ class TextTests(NamedTuple):
 
 def parse_wildcard(pattern: str) -> Glob:
     """The glob of a ``:``/``like`` pattern: everything but ``*`` and ``?`` stands for itself."""
-    return Glob(
-        tuple(
-            tuple(None if character == "?" else character for character in piece)
-            for piece in re.sub(r"\*+", "*", pattern).split("*")
-        )
-    )
+    if "**" in pattern:
+        pattern = re.sub(r"\*+", "*", pattern)
+    return Glob(tuple([_segment(piece) for piece in pattern.split("*")]))
+
+
+def _segment(piece: str) -> Segment:
+    if "?" not in piece:
+        return tuple(piece)
+    return tuple([None if character == "?" else character for character in piece])
 
 
 def parse_lucene_wildcard(pattern: str) -> Glob:
@@ -142,7 +145,7 @@ def compile_glob(glob: Glob) -> TextTest:
 
 def _literal(segment: Segment) -> str | None:
     """The segment as a plain string, or None when it holds a ``?``."""
-    return None if None in segment else "".join(part for part in segment if part is not None)
+    return None if None in segment else "".join(segment)  # type: ignore[arg-type]
 
 
 def _compile_length(minimum: int, is_exact: bool) -> TextTest:
@@ -168,6 +171,10 @@ def _segment_expression(segment: Segment) -> re.Pattern[str]:
 
 
 def _compile_anchored(segment: Segment) -> TextTest:
+    run = _only_run(segment)
+    if run is not None:
+        literal, offset, length = *run, len(segment)
+        return lambda text: len(text) == length and text.startswith(literal, offset)
     fullmatch = _segment_expression(segment).fullmatch
     return lambda text: fullmatch(text) is not None
 
@@ -198,10 +205,25 @@ def _compile_search(first: Segment, middle: tuple[Segment, ...], last: Segment) 
 
 def _compile_start(segment: Segment) -> Callable[[str, int], object]:
     """Whether the segment stands at a place: a test that returns something truthy if so."""
-    literal = _literal(segment)
-    if literal is None:
+    run = _only_run(segment)
+    if run is None:
         return _segment_expression(segment).match
-    return lambda text, place: text.startswith(literal, place)
+    literal, offset = run
+    if not offset:
+        return lambda text, place: text.startswith(literal, place)
+    return lambda text, place: text.startswith(literal, place + offset)
+
+
+def _only_run(segment: Segment) -> tuple[str, int] | None:
+    """The characters between the ``?`` of a segment and their offset, if they stand together.
+
+    Most ``?`` stand for a drive letter at the very start; an expression for each would be most
+    of the time that compiling takes.
+    """
+    kept = [part for part in segment if part is not None]
+    start = next((at for at, part in enumerate(segment) if part is not None), 0)
+    is_run = None not in segment[start : start + len(kept)]
+    return ("".join(kept), start) if is_run else None
 
 
 def _compile_finder(segment: Segment) -> Callable[[str, int, int], int]:

@@ -17,6 +17,7 @@ from streamproc.eql import nodes
 from streamproc.eql.compiler import CompileOptions, Leaf
 from streamproc.errors import RuleError
 from streamproc.ruleset.datemath import DateMathError, parse_date_math
+from streamproc.ruleset.garbage import collection_paused
 from streamproc.ruleset.investigate import Investigation, read_investigations, render_note
 from streamproc.ruleset.places import Place, syntax_place, value_place
 from streamproc.ruleset.rule import (
@@ -72,16 +73,17 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
     warnings: list[str] = []
     files = find_rule_files(paths, errors, skipped)
     leaves: Leaves = {}
-    for done, file in enumerate(files, 1):
-        outcome = _load_file(file, warnings, leaves)
-        if isinstance(outcome, Rule):
-            rules.append(outcome)
-        elif isinstance(outcome, Skipped):
-            skipped.append(outcome)
-        else:
-            errors += outcome
-        if progress:
-            progress(done, len(files))
+    with collection_paused():
+        for done, file in enumerate(files, 1):
+            outcome = _load_file(file, warnings, leaves)
+            if isinstance(outcome, Rule):
+                rules.append(outcome)
+            elif isinstance(outcome, Skipped):
+                skipped.append(outcome)
+            else:
+                errors += outcome
+            if progress:
+                progress(done, len(files))
     if not files and not errors:
         warnings.append(f"{', '.join(str(path) for path in paths)}: no rule files found")
     return build_ruleset(rules, errors, skipped, warnings)
@@ -308,6 +310,8 @@ def _one_line(value: Any) -> Any:
 
 
 def _joined(text: str) -> str:
+    if text.isprintable():  # one line, as most are
+        return text.strip()
     return " ".join(line.strip() for line in text.strip().splitlines())
 
 
