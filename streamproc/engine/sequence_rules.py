@@ -139,7 +139,7 @@ def _compile(rule: Rule, span_default_ms: int) -> SequenceRule:
     return SequenceRule(
         rule=rule,
         name=f"{rule.rule_id}:{hashlib.sha256(content.encode()).hexdigest()[:16]}",
-        machine=SequenceMachine(sequence, options),
+        machine=SequenceMachine(sequence, options, rule.matchers or None),
         is_by_host=sequence_warning(sequence) is None,
         queries=tuple(event_queries(sequence)),
     )
