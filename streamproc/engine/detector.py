@@ -132,15 +132,16 @@ class Detector:
         tally.add_to(self._counters)
         return tally.detections
 
-    def advance(self, partition: Partition, now_ms: int) -> Detections:
+    def advance(self, partition: Partition, broker_ms: int, now_ms: int) -> Detections:
         """Let time pass in a partition that was read to its end, and return what that settles.
 
         Args:
             partition: Topic and partition.
-            now_ms: The wall clock, milliseconds since the epoch.
+            broker_ms: The time that its next record will bear at least, milliseconds.
+            now_ms: The time of detection, milliseconds since the epoch.
         """
         tally = Tally()
-        self._report(self.sequences.of(partition).advance(now_ms), now_ms, tally)
+        self._report(self.sequences.of(partition).advance(broker_ms), now_ms, tally)
         tally.add_to(self._counters)
         return tally.detections
 

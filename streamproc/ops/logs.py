@@ -74,6 +74,8 @@ def logging_config(level: str, log_format: str) -> dict[str, Any]:
         "loggers": {
             **{name: {"level": quiet} for name in _CHATTY},
             "streamproc.kafka": {"filters": ["repeats"]},
+            # "Missing sensor state for rebalance": its own monitor, which nothing here reads.
+            "faust.app.base": {"level": "ERROR"},
         },
         "root": {"level": level, "handlers": ["stderr"]},
     }

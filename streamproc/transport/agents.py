@@ -59,7 +59,8 @@ def define_clock(app: Any, detector: Detector, publisher: Publisher, ends: Parti
                 break
             if sequences.holds(partition) and consumer.is_read_to(partition, end):
                 with sequences.moving(partition):
-                    await publisher.publish(detector.advance(partition, asked_ms - CLOCK_SKEW_MS))
+                    idle_ms = asked_ms - CLOCK_SKEW_MS
+                    await publisher.publish(detector.advance(partition, idle_ms, asked_ms))
         await consumer.write_state()
 
 

@@ -7,6 +7,7 @@ no topic, elects no leader and serves no web page of its own.
 from __future__ import annotations
 
 import logging
+import tempfile
 from typing import Any, NoReturn
 
 import faust
@@ -48,6 +49,8 @@ _POLL_INTERVAL_MAX_S = 120.0
 def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = None) -> Any:
     """Build the app that ``streamproc worker`` and ``faust -A streamproc.app`` run."""
     counters = counters or Counters()
+    # Faust makes folders at every start, which stay empty; never in the current folder.
+    folder = tempfile.TemporaryDirectory(prefix="streamproc-")
     app: Any = faust.App(
         settings.group_id,
         broker="streamproc://" + settings.bootstrap_servers.replace(" ", "").replace(",", ";"),
@@ -64,10 +67,14 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,
+        # Faust's own command line serves its pages whatever the app says: to this machine only.
+        web_bind="127.0.0.1",
         store="memory://",
+        datadir=folder.name,
         logging_config=logging_config(settings.log_level, settings.log_format),
         worker_redirect_stdouts=False,
     )
+    app.streamproc_folder = folder  # removed with the app
     program = Program(ruleset, span_default_ms=span_default_ms(settings))
     detector = Detector(program, detector_options(settings), counters)
     store = sequence_store(settings, detector, counters) if program.sequences.rules else None
@@ -84,6 +91,7 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         define_clock(app, detector, publisher, PartitionEnds(_client(settings)))
     if settings.metrics_port:
         _serve_metrics(app, settings, counters, ruleset)
+    _tell_when_ready(app, settings)
     return app
 
 
@@ -102,7 +110,7 @@ def load_worker_rules(settings: Settings) -> RuleSet:
         places = ", ".join(map(str, settings.rules))
         raise ConfigError(f"rules: no rule could be loaded from {places}; see the errors above")
     logger.info(
-        "%d rules loaded, %d rejected, %d skipped; digest %s",
+        "rules: %d loaded, %d rejected, %d skipped; digest %s",
         len(ruleset.rules),
         len(ruleset.rejected),
         len(ruleset.skipped),
@@ -165,6 +173,21 @@ def worker_facts(ruleset: RuleSet) -> WorkerFacts:
     )
 
 
+def _tell_when_ready(app: Any, settings: Settings) -> None:
+    """Say what is read and where, once for each assignment."""
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def on_assigned(app: Any, assigned: Any, **_: Any) -> None:
+        numbers = sorted(tp.partition for tp in assigned if tp.topic == settings.events_topic)
+        logger.info(
+            "%s of %s at %s assigned; alerts go to %s",
+            f"{len(numbers)} partitions ({', '.join(map(str, numbers))})" if numbers else "nothing",
+            settings.events_topic,
+            settings.bootstrap_servers,
+            settings.alerts_topic,
+        )
+
+
 def _serve_metrics(app: Any, settings: Settings, counters: Counters, ruleset: RuleSet) -> None:
     collector = StreamprocCollector(counters, worker_facts(ruleset))
 
@@ -175,9 +198,9 @@ def _serve_metrics(app: Any, settings: Settings, counters: Counters, ruleset: Ru
         server: MetricsServer | None = None
 
         async def on_start(self) -> None:
-            self.server = serve_metrics(
-                settings.metrics_host, settings.metrics_port, metrics_registry(collector)
-            )
+            host, port = settings.metrics_host, settings.metrics_port
+            self.server = serve_metrics(host, port, metrics_registry(collector))
+            logger.info("metrics at http://%s:%d/metrics", host, port)
 
         async def on_stop(self) -> None:
             if self.server is not None:
