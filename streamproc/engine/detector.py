@@ -142,6 +142,7 @@ class Detector:
         """
         tally = Tally()
         self._report(self.sequences.of(partition).advance(broker_ms), now_ms, tally)
+        self._count_state()
         tally.add_to(self._counters)
         return tally.detections
 

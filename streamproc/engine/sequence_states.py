@@ -45,7 +45,7 @@ class SequenceStates:
         self._moving[state] += 1
         yield
         self._moving[state] -= 1
-        if not self._moving[state]:
+        if self._moving[state] <= 0:  # below: it was given up meanwhile
             del self._moving[state]
 
     def is_settled(self) -> bool:

@@ -1,0 +1,91 @@
+"""The states of a worker's partitions: given up whole, kept only when outputs are queued."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamproc.engine.sequence_budget import SequenceLimits
+from streamproc.engine.sequence_rules import SequenceRules
+from streamproc.engine.sequence_states import SequenceStates
+from streamproc.eql.event import Event
+from tests.engine.programs import NOW_MS, PAIR, document, record, ruleset
+
+ONE, TWO = ("events", 1), ("events", 2)
+
+
+@pytest.fixture
+def rules():
+    return SequenceRules(ruleset(PAIR).rules)
+
+
+@pytest.fixture
+def states(rules):
+    return SequenceStates(rules.machines, SequenceLimits(lateness_ms=30_000))
+
+
+def feed(states, rules, partition, *hosts):
+    for offset, host in enumerate(hosts):
+        event = document(host={"id": host})
+        for offer in rules.offers(Event(event), record(event, offset), [0], NOW_MS, pytest.fail):
+            states.of(partition).offer(offer.scope, offer.arrival)
+
+
+def test_what_is_given_up_is_given_back(states, rules):
+    """Waiting events of a closed partition count no more; those of the other do."""
+    feed(states, rules, ONE, "a", "b")
+    feed(states, rules, TWO, "c")
+    assert states.budget.waiting == 3
+    states.close(ONE)
+    states.close(ONE)
+    assert states.budget.waiting == 1
+    assert not states.holds(ONE)
+    assert [partition for partition, _ in states.items()] == [TWO]
+
+
+def test_restore_replaces_what_is_there(states, rules):
+    """The snapshots count, not what a moment without them has made."""
+    feed(states, rules, ONE, "a", "b")
+    kept = {name: states.of(ONE).scope(name) for name in list(states.of(ONE).scopes())[:1]}
+    states.restore(ONE, kept)
+    assert set(states.of(ONE).scopes()) == set(kept)
+    assert states.budget.waiting == 1
+
+
+def test_state_is_unsettled_while_its_outputs_are_not_queued(states):
+    """Also for two at once, and for ever when an exception ends it; until it is given up."""
+    with states.moving(ONE):
+        with states.moving(ONE):
+            assert not states.is_settled()
+        assert not states.is_settled()
+    assert states.is_settled()
+    with pytest.raises(LookupError), states.moving(ONE):
+        raise LookupError
+    assert not states.is_settled()
+    states.close(ONE)
+    assert states.is_settled()
+
+
+def test_a_block_that_outlives_its_partition_settles_nothing_else(states):
+    """Given up and taken over again in the meantime: the new state has moves of its own."""
+    with states.moving(ONE):
+        states.close(ONE)
+        with pytest.raises(LookupError), states.moving(ONE):
+            raise LookupError
+    assert not states.is_settled()
+
+
+def test_partition_that_begins_anew_forgets_its_scopes(states, rules):
+    """Their snapshots have to go, too: every name counts as changed."""
+    feed(states, rules, ONE, "a", "b")
+    names = set(states.of(ONE).scopes())
+    assert states.begin_anew(ONE) == 2
+    assert not list(states.of(ONE).scopes())
+    assert states.of(ONE).changed == names
+    assert states.budget.waiting == 0
+
+
+def test_changes_are_seen(states, rules):
+    """Any partition's."""
+    assert not states.has_changes()
+    feed(states, rules, TWO, "a")
+    assert states.has_changes()
