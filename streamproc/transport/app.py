@@ -6,7 +6,9 @@ no topic, elects no leader and serves no web page of its own.
 
 from __future__ import annotations
 
+import atexit
 import logging
+import shutil
 import tempfile
 from typing import Any, NoReturn
 
@@ -50,7 +52,8 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     """Build the app that ``streamproc worker`` and ``faust -A streamproc.app`` run."""
     counters = counters or Counters()
     # Faust makes folders at every start, which stay empty; never in the current folder.
-    folder = tempfile.TemporaryDirectory(prefix="streamproc-")
+    folder = tempfile.mkdtemp(prefix="streamproc-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     app: Any = faust.App(
         settings.group_id,
         broker="streamproc://" + settings.bootstrap_servers.replace(" ", "").replace(",", ";"),
@@ -70,11 +73,10 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         # Faust's own command line serves its pages whatever the app says: to this machine only.
         web_bind="127.0.0.1",
         store="memory://",
-        datadir=folder.name,
+        datadir=folder,
         logging_config=logging_config(settings.log_level, settings.log_format),
         worker_redirect_stdouts=False,
     )
-    app.streamproc_folder = folder  # removed with the app
     program = Program(ruleset, span_default_ms=span_default_ms(settings))
     detector = Detector(program, detector_options(settings), counters)
     store = sequence_store(settings, detector, counters) if program.sequences.rules else None
