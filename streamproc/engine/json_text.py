@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from streamproc.eql.frequency import ends_common_key
-from streamproc.eql.literals import Key, Requirement
+from streamproc.eql.literals import Key, Requirement, Scalar
 
 MAX_BYTES: Final = 100
 """Longer texts are cut: what follows a hundred bytes hardly tells events apart."""
@@ -53,6 +53,8 @@ def json_text(requirement: Requirement) -> JsonText | None:
     """What to look for in a record for ``requirement``; None if every record may satisfy it."""
     if isinstance(requirement, Key):
         return _key(requirement)
+    if isinstance(requirement, Scalar):
+        return _scalar(requirement)
     piece, at_start, at_end = _best_piece(
         requirement.text, requirement.at_start, requirement.at_end
     )
@@ -80,6 +82,21 @@ def _key(key: Key) -> JsonText | None:
         return JsonText(expression + b'"' + _SPACE + b":", name + ".", plain + b'"', False)
     # Values end in a component, too ("ntdll.dll"), but no colon follows them.
     return JsonText(expression + rb'(?:"' + _SPACE + rb":|\.)", name + ".", plain, False)
+
+
+def _scalar(scalar: Scalar) -> JsonText | None:
+    """The key, a colon and anything but another scalar of the same kind, null or an object."""
+    key = _key(Key(scalar.name, True))
+    if key is None:
+        return None
+    if scalar.constant is True:
+        value = rb"[^f{n \t\n\r]"
+    elif scalar.constant is False:
+        value = rb"[^t{n \t\n\r]"
+    else:
+        # 4 and all numbers with a fraction or an exponent, 4.0 and 0.4e1 among them.
+        value = rb"(?:%d[^0-9]|[0-9]+[.e]|[^0-9{n \t\n\r])" % scalar.constant
+    return JsonText(key.expression + _SPACE + value, key.text, key.plain, False)
 
 
 def _best_piece(

@@ -37,8 +37,8 @@ JOINED_SHARE: Final = 0.4
 """The first scan is worth its time while at most this share of the records passes it."""
 
 # Costs per record, in units of what one more literal costs a scan (about 2 ns).
-RULE_COST: Final = 1000
-"""The evaluation of one rule."""
+RULE_COST: Final = 30_000
+"""The evaluation of one rule, and decoding the record when it is the only candidate."""
 
 HIT_COST: Final = 200
 """One literal that is hit: a call from Hyperscan into Python."""

@@ -18,21 +18,25 @@ EVERY_EVENT: Final = 1.0
 
 _COMMON_KEYS: Final = """
 @timestamp action address agent architecture args args_count as build bytes category city_name
-client code code_signature command_line company container cpu created creation_date data_stream
+client code code_signature command_line company cpu created creation_date data_stream
 dataset description desktop_name destination device direction domain drive_type ecs
-effective_parent elastic elevation elevation_level elevation_type end_time endpoint entity_id
+elastic elevation elevation_level elevation_type end_time endpoint entity_id
 entry_leader entry_meta env event executable exists exit_code ext extension family feature file
 file_version full geo group group_leader hash header_bytes host hostname id imphash ingested
 integrity_level_name interactive ip is_from_media kernel kind level location log logon_id mac
 major md5 message metadata minor mode module mtime name namespace network number offset
 original_file_name os outcome owner parent path pe pid platform policy port process product
-product_name protection provider real real_group real_user region registry related
+product_name protection provider real_group real_user region registry related
 relative_file_creation_time relative_file_name_modify_time same_as_process saved_group
 saved_user score sequence service session_info session_leader severity sha1 sha256
 signature_status size source start state status subject_name supplemental_groups system tags
 temp thread title token transport trusted tty type uptime user user_agent value variant version
 vpid windows working_directory
 """
+
+_SOME_KEYS: Final = frozenset({"container", "real"})
+"""Keys of many events that still tell some apart: ``process.parent.Ext.real`` is rare itself, but
+Linux events have a ``user.Ext.real``."""
 
 _GUARDS: Final = r"""
 windows|linux|macos|start|end|change|info|process|file|network|registry|library|creation|exec|
@@ -64,6 +68,9 @@ endpoint.events.network|logs-endpoint|elastic endpoint|elastic agent|elastic-age
 _START: Final = "\x02"
 _END: Final = "\x03"
 _KEY_SHARE: Final = 0.02
+_SOME_KEY_SHARE: Final = 0.3
+_SMALL_SHARE: Final = 0.5  # false, true, 0 and 1
+_NUMBER_SHARE: Final = 0.05
 _GUARD_SHARE: Final = 0.9
 _ROUTINE_SHARE: Final = 0.15
 # Share of ~3 kB events that hold a given text of so many characters by chance, judged from
@@ -79,7 +86,7 @@ def _bounded(words: str) -> str:
 
 
 _KEYS: Final = frozenset(_COMMON_KEYS.split())
-_KEY_TEXT: Final = _bounded("|".join(sorted(_KEYS)))
+_KEY_TEXT: Final = _bounded("|".join(sorted(_KEYS | _SOME_KEYS)))
 _GUARD_TEXT: Final = _bounded(_GUARDS)
 _ROUTINE_TEXT: Final = _bounded(_ROUTINE)
 
@@ -89,7 +96,14 @@ def share_of_key(name: str) -> float:
 
     ``name`` is in lower case.
     """
-    return EVERY_EVENT if name in _KEYS else _KEY_SHARE
+    if name in _KEYS:
+        return EVERY_EVENT
+    return _SOME_KEY_SHARE if name in _SOME_KEYS else _KEY_SHARE
+
+
+def share_of_constant(constant: int) -> float:
+    """Estimated share of events (0 to 1) whose field of a given name may be ``constant``."""
+    return _SMALL_SHARE if constant <= 1 else _NUMBER_SHARE
 
 
 def ends_common_key(text: str, at_start: bool) -> bool:

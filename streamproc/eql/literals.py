@@ -4,7 +4,8 @@ Law of the file: an event that matches satisfies every clause. Where a condition
 without a text (a missing field under ``not``, a number that is written in several ways, an
 operator that is not understood), nothing is required. ``()`` means that any event may match.
 
-It knows nothing of JSON: a ``Text`` is part of a field's value, a ``Key`` part of its name.
+It knows nothing of JSON: a ``Text`` is part of a field's value, a ``Key`` part of its name, a
+``Scalar`` a number or boolean under a name.
 Upper and lower case are never told apart; every text is kept with ASCII letters lowered.
 """
 
@@ -15,7 +16,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
-from streamproc.eql.frequency import EVERY_EVENT, share_of_key, share_of_text
+from streamproc.eql.frequency import (
+    EVERY_EVENT,
+    share_of_constant,
+    share_of_key,
+    share_of_text,
+)
 from streamproc.eql.nodes import (
     And,
     Arithmetic,
@@ -71,7 +77,28 @@ class Key(NamedTuple):
         return f"key {self.name}"
 
 
-Requirement: TypeAlias = Text | Key
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """Some field whose path ends in ``name`` may be ``constant``: it is not surely another.
+
+    Another is an integer for an integer, false for true and true for false; whatever else the
+    field holds (a string, an array, a fraction) might be equal.
+    """
+
+    name: str
+    constant: int
+
+    @property
+    def share(self) -> float:
+        """Estimated share of all events (0 to 1) that satisfy this."""
+        return min(share_of_key(self.name), share_of_constant(self.constant))
+
+    def __str__(self) -> str:
+        shown = str(self.constant).lower()
+        return f"{self.name} {shown}"
+
+
+Requirement: TypeAlias = Text | Key | Scalar
 
 
 class Clause(NamedTuple):
@@ -216,6 +243,9 @@ def _constants(
         return keys
     branches = []
     for value in values:
+        if isinstance(value, int) and value >= 0 and not is_cut:
+            branches.append(_scalar_leaf(field, value))
+            continue
         pieces = pieces_of(value) if isinstance(value, str) else []
         if is_cut:
             pieces = [[Text(text.text) for text in texts] for texts in pieces]
@@ -263,6 +293,12 @@ def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
         if is_certain and all(item.share < EVERY_EVENT for item in folded):
             clauses.append(_clause(tuple(dict.fromkeys(folded)), frozenset((field.path,))))
     return tuple(clauses)
+
+
+def _scalar_leaf(field: Field, constant: int) -> Clauses:
+    """The clause of a field that equals a natural number or a boolean."""
+    name = _fold(field.path).rpartition(".")[2]
+    return (_clause((Scalar(name, constant),), frozenset((field.path,))),) if name else _NOTHING
 
 
 def _keys(fields: Iterable[Field]) -> Clauses:

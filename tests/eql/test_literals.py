@@ -52,12 +52,19 @@ def required(condition: str) -> set[str]:
         ('name == "cc1*"', {'"cc1*"'}),
         # A rare key is required with its value; a key of every event is not worth it.
         ('CallTrace == "xyz.dll"', {'"xyz.dll"', "key calltrace"}),
-        ("problemchild.prediction == 1", {"key prediction"}),
+        ("problemchild.prediction == 1", {"prediction 1", "key prediction"}),
         ("process.Ext.load_module.taint_flags != null", {"key taint_flags"}),
         ("question.name > 3", {"key question"}),
         ("blocklist_label", {"key blocklist_label"}),
-        ("blocklist_label == false", {"key blocklist_label"}),
-        ("process.pid == 4", set()),
+        ("blocklist_label == false", {"blocklist_label false", "key blocklist_label"}),
+        ("process.pid == 4", {"pid 4"}),
+        ("process.Pid == 4 or 5 == process.pid", {"pid 4 | pid 5"}),
+        ("process.trusted == true", {"trusted true"}),
+        ("process.pid == -4", set()),
+        ("process.pid == 4.5", set()),
+        ("process.pid != 4", set()),
+        ("not process.pid == 4", set()),
+        ("length(name) == 4", set()),
         # Negation requires nothing of a field: a missing one matches.
         ('not name : "cmd.exe"', set()),
         ("rare_field == null", set()),
@@ -73,7 +80,8 @@ def required(condition: str) -> set[str]:
         ('not (name : "cmd.exe" and name : "x")', set()),
         # ``or``: one clause over all branches, and one for each field that all constrain.
         ('name : "cmd.exe" or pe : "pwsh.dll"', {'"cmd.exe" | "pwsh.dll"'}),
-        ('name : "cmd.exe" or pid == 4', set()),
+        ('name : "cmd.exe" or pid == 4', {'"cmd.exe" | pid 4'}),
+        ('name : "cmd.exe" or pid > 4', set()),
         (
             '(name : "sh" and args : "longer1") or (name : "rm" and args : "longer2")',
             {'"longer1" | "longer2"', '"rm" | "sh"'},
@@ -87,7 +95,7 @@ def required(condition: str) -> set[str]:
         ('id : "-INF*"', set()),
         ('id == "0x1f"', {'"0x1f"'}),
         ('name in ("cmd.exe", "5")', set()),
-        ("name in (5, 6)", set()),
+        ("name in (5, 6)", {"name 5 | name 6"}),
         # Dates, addresses and versions equal other spellings of themselves.
         ('created == "2021-03-02T10:00:00Z"', set()),
         ('ip == "::1"', set()),
