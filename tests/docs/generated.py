@@ -1,4 +1,4 @@
-"""The parts of the README that the program writes: settings and metrics.
+"""The parts of the README that are written by a program: settings, metrics, measured rates.
 
 ``python -m tests.docs.generated`` brings them up to date; ``test_readme.py`` fails while they are
 stale.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import orjson
 from prometheus_client.core import Metric
 
 from streamproc.config_tables import render_reference
@@ -23,7 +25,42 @@ _SUFFIXES = {"counter": "_total", "info": "_info"}
 
 def parts() -> dict[str, str]:
     """Marker to the text that belongs between ``<!-- marker:begin -->`` and ``:end``."""
-    return {"settings": render_reference(), "metrics": metrics_reference()}
+    return {
+        "settings": render_reference(),
+        "metrics": metrics_reference(),
+        "benchmark": benchmark_table(_last_result()),
+    }
+
+
+def benchmark_table(result: dict[str, Any]) -> str:
+    """A Markdown table of a recorded benchmark run, its targets met and missed."""
+    machine = result["machine"]
+    loads = [run["load_before"] for contenders in result["rounds"] for run in contenders.values()]
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores shared with the broker, load average"
+        f" {min(loads):.1f} to {max(loads):.1f}; {result['date'][:10]}, commit"
+        f" {result['commit'][:7]}. A load above the number of cores means neighbours.",
+        "",
+        "| contender | events per CPU second | to the loop that does nothing | to orjson.loads |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {row['title']} | {row['events_per_cpu_s']:,.0f} | {row['to_bare']:.2f}"
+        f" | {row['to_loads']:.2f} |"
+        for row in result["contenders"]
+    ]
+    lines += ["", "| ratio | measured | wanted |", "| --- | ---: | ---: |"]
+    lines += [
+        f"| {row['name']} | {row['ratio']:.2f} | {row['target']:g} |" for row in result["targets"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _last_result() -> dict[str, Any]:
+    """The newest recorded run: the last by name, which begins with the date."""
+    path = max((ROOT / "benchmarks" / "results").glob("*.json"))
+    result: dict[str, Any] = orjson.loads(path.read_bytes())
+    return result
 
 
 def metrics_reference() -> str:
