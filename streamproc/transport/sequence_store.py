@@ -257,6 +257,7 @@ class SequenceStore:
                 "group.id": "streamproc-restore",  # needed by librdkafka; never joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,  # at the end there is nothing to wait for
                 "auto.offset.reset": "earliest",
             },
             logger=logging.getLogger("streamproc.kafka"),

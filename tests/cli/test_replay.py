@@ -250,13 +250,17 @@ def test_many_rules_are_summed_up_in_ten_lines(tmp_path: Path):
     assert len(json.loads(summary.read_text())["alerts_by_rule"]) == 12
 
 
-def test_sequence_rules_are_not_left_out_in_silence(rules: Path):
-    """Rules that load and are not run are counted in a warning."""
+def test_sequences_are_found_at_the_end_of_the_input_too(tmp_path: Path):
+    """Out of order in the file, within the lateness: both events' alerts and the shell."""
     query = "sequence by host.id with maxspan=1m [process where true] [file where true]"
-    write_rule(rules / "sequence.toml", query, OTHER_RULE_ID)
-    result = replay("--rules", rules, "-", stdin=ndjson([event(1)]))
+    write_rule(tmp_path / "rules" / "sequence.toml", query, OTHER_RULE_ID)
+    second = event(2, event={"category": ["file"], "id": "second"})
+    result = replay("--rules", tmp_path / "rules", "-", stdin=ndjson([second, event(1)]))
 
-    assert "Warning: 1 sequence rule loaded, but not run" in result.stderr
+    assert result.exit_code == 0
+    alerts = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(alerts) == 3
+    assert len({alert["kibana.alert.group.id"] for alert in alerts}) == 1
 
 
 def start_replay(*args: object, **options: Any) -> subprocess.Popen[bytes]:
