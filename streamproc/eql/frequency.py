@@ -69,7 +69,7 @@ _START: Final = "\x02"
 _END: Final = "\x03"
 _KEY_SHARE: Final = 0.02
 _SOME_KEY_SHARE: Final = 0.3
-_SMALL_SHARE: Final = 0.5  # false, true, 0 and 1
+_SMALL_SHARE: Final = 0.5
 _NUMBER_SHARE: Final = 0.05
 _GUARD_SHARE: Final = 0.9
 _ROUTINE_SHARE: Final = 0.15
@@ -101,9 +101,9 @@ def share_of_key(name: str) -> float:
     return _SOME_KEY_SHARE if name in _SOME_KEYS else _KEY_SHARE
 
 
-def share_of_constant(constant: int) -> float:
-    """Estimated share of events (0 to 1) whose field of a given name may be ``constant``."""
-    return _SMALL_SHARE if constant <= 1 else _NUMBER_SHARE
+def share_of_token(token: str) -> float:
+    """Estimated share of events (0 to 1) whose field of a given name may be ``token``."""
+    return _SMALL_SHARE if token in ("false", "true", "0", "1") else _NUMBER_SHARE
 
 
 def ends_common_key(text: str, at_start: bool) -> bool:

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from streamproc.eql.frequency import (
     EVERY_EVENT,
-    share_of_constant,
     share_of_key,
     share_of_text,
+    share_of_token,
 )
 from streamproc.eql.nodes import (
     And,
@@ -77,25 +77,24 @@ class Key(NamedTuple):
         return f"key {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """Some field whose path ends in ``name`` may be ``constant``: it is not surely another.
+class Scalar(NamedTuple):
+    """Some field whose path ends in ``name`` may be ``token``: it is not surely another.
 
+    A token is a natural number, ``true`` or ``false``, as text: 1 and True are equal in Python.
     Another is an integer for an integer, false for true and true for false; whatever else the
     field holds (a string, an array, a fraction) might be equal.
     """
 
     name: str
-    constant: int
+    token: str
 
     @property
     def share(self) -> float:
         """Estimated share of all events (0 to 1) that satisfy this."""
-        return min(share_of_key(self.name), share_of_constant(self.constant))
+        return min(share_of_key(self.name), share_of_token(self.token))
 
     def __str__(self) -> str:
-        shown = str(self.constant).lower()
-        return f"{self.name} {shown}"
+        return f"{self.name} {self.token}"
 
 
 Requirement: TypeAlias = Text | Key | Scalar
@@ -298,7 +297,8 @@ def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
 def _scalar_leaf(field: Field, constant: int) -> Clauses:
     """The clause of a field that equals a natural number or a boolean."""
     name = _fold(field.path).rpartition(".")[2]
-    return (_clause((Scalar(name, constant),), frozenset((field.path,))),) if name else _NOTHING
+    scalar = Scalar(name, str(constant).lower())
+    return (_clause((scalar,), frozenset((field.path,))),) if name else _NOTHING
 
 
 def _keys(fields: Iterable[Field]) -> Clauses:

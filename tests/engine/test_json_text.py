@@ -96,43 +96,43 @@ def test_found(
 
 
 @pytest.mark.parametrize(
-    ("constant", "value", "expected"),
+    ("token", "value", "expected"),
     [
-        (4, "4", True),
-        (4, "4.0", True),
-        (4, "4e0", True),
-        (4, "4E0", True),
-        (4, "0.4e1", True),
-        (4, "40e-1", True),
-        (4, '"4"', True),
-        (4, "[5, 4]", True),
-        (4, "[[4]]", True),
-        (4, "true", True),
-        (4, "-4", True),
-        (4, "40", False),
-        (4, "14", False),
-        (4, "null", False),
-        (4, '{"x": 4}', False),
-        (0, "0", True),
-        (0, "-0", True),
-        (0, "10", False),
-        (True, "true", True),
-        (True, '"true"', True),
-        (True, "[false, true]", True),
-        (True, "1", True),
-        (True, "false", False),
-        (True, "null", False),
-        (False, "false", True),
-        (False, '["false"]', True),
-        (False, "true", False),
-        (False, '{"x": false}', False),
+        ("4", "4", True),
+        ("4", "4.0", True),
+        ("4", "4e0", True),
+        ("4", "4E0", True),
+        ("4", "0.4e1", True),
+        ("4", "40e-1", True),
+        ("4", '"4"', True),
+        ("4", "[5, 4]", True),
+        ("4", "[[4]]", True),
+        ("4", "true", True),
+        ("4", "-4", True),
+        ("4", "40", False),
+        ("4", "14", False),
+        ("4", "null", False),
+        ("4", '{"x": 4}', False),
+        ("0", "0", True),
+        ("0", "-0", True),
+        ("0", "10", False),
+        ("true", "true", True),
+        ("true", '"true"', True),
+        ("true", "[false, true]", True),
+        ("true", "1", True),
+        ("true", "false", False),
+        ("true", "null", False),
+        ("false", "false", True),
+        ("false", '["false"]', True),
+        ("false", "true", False),
+        ("false", '{"x": false}', False),
     ],
 )
 @pytest.mark.parametrize("place", ['{"pid":%s}', '{"p.pid":%s,"x":1}', '{"pid" \n:\t  %s\n}'])
-def test_scalars(constant: int, value: str, expected: bool, place: str) -> None:
+def test_scalars(token: str, value: str, expected: bool, place: str) -> None:
     """Whatever may equal the constant is found; other numbers, and the other boolean, are not."""
-    assert found(Scalar("pid", constant), (place % value).encode()) is expected
-    assert not found(Scalar("pid", constant), (place % value).replace("pid", "ppid").encode())
+    assert found(Scalar("pid", token), (place % value).encode()) is expected
+    assert not found(Scalar("pid", token), (place % value).replace("pid", "ppid").encode())
 
 
 @pytest.mark.parametrize(

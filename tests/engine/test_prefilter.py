@@ -22,6 +22,8 @@ WORKER = (
 SERVICE = 'process where process.parent.name : ("UMService.exe", "UMWorkerProcess.exe")'
 SLASH = 'any where file.path == "/etc/shadow"'
 OPEN = "any where not process.pid == 4"
+ONE = "any where process.flag == 1"
+YES = "any where process.flag == true"
 ATTACK = {
     "event": {"category": ["process"]},
     "process": {
@@ -150,6 +152,14 @@ def test_a_thousand_rules() -> None:
     batch = [f'{{"process":{{"name":"tool-{number:04d}.exe"}}}}'.encode() for number in range(1024)]
     found = Prefilter(clauses(*queries)).candidates(batch)
     assert found == [(number, (number,)) for number in range(1024)]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1", (0, 1)), ("2", (1,)), ("true", (0, 1)), ("false", (0,))]
+)
+def test_one_is_not_true(value: str, expected: tuple[int, ...]) -> None:
+    """Rules that ask for 1 and for true are kept apart, though Python's are equal."""
+    assert rules_for(b'{"process":{"flag":%b}}' % value.encode(), ONE, YES) == expected
 
 
 def test_large_records() -> None:
