@@ -239,7 +239,11 @@ class AlertWriter:
         # By identity: two rule sets live side by side for a moment while rules are reloaded.
         known = self._rule_fields.get(id(rule))
         if known is None:
-            known = self._rule_fields[id(rule)] = (rule, rule_fields(rule))
+            fields = rule_fields(rule)
+            # A stream has no runs: a rule is executed for as long as its rule set is.
+            run = uuid.uuid5(_RULE_NAMESPACE, f"{self._digest}:{rule.rule_id}")
+            fields["kibana.alert.rule.execution.uuid"] = str(run)
+            known = self._rule_fields[id(rule)] = (rule, fields)
         return known[1]
 
 

@@ -1,6 +1,7 @@
 """An alert is the document that Elastic Security would have written."""
 
 import copy
+import uuid
 
 import orjson
 import pytest
@@ -152,6 +153,20 @@ def test_the_alert_fields_are_flat_and_whole():
     parameters = document["kibana.alert.rule.parameters"]
     assert parameters["query"] == "process where true"
     assert (parameters["language"], parameters["max_signals"]) == ("eql", 100)
+
+
+def test_the_execution_is_the_rule_under_one_rule_set():
+    """Redelivery repeats it, so it is no time; another rule or another rule set has its own."""
+
+    def execution(digest, rule):
+        match = Match(rule, Event(SOURCE), RECORD, DETECTED_AT_MS)
+        document = orjson.loads(AlertWriter(digest).write(match).output.value)
+        return document["kibana.alert.rule.execution.uuid"]
+
+    other = rule_from_query("process where true", rule_id="rule-2")
+    first = execution("digest", RULE)
+    assert str(uuid.UUID(first)) == first == execution("digest", RULE)
+    assert len({first, execution("digest", other), execution("other", RULE)}) == 3
 
 
 def test_the_record_carries_id_and_headers():
