@@ -23,7 +23,7 @@ from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.decode import decode, suspects
 from streamproc.engine.program import Program
 from streamproc.engine.sequence_budget import SequenceLimits
-from streamproc.engine.sequence_rules import Offer
+from streamproc.engine.sequence_rules import Candidate, Offer
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.engine.sequences import SequenceMatch
 from streamproc.eql.dates import parse_instant
@@ -232,7 +232,7 @@ class Detector:
         self,
         event: Event,
         record: Record,
-        sequences: tuple[int, ...],
+        sequences: tuple[Candidate, ...],
         applicable: frozenset[int] | None,
         now_ms: int,
         tally: Tally,
@@ -241,7 +241,7 @@ class Detector:
         """Note what the event can do in sequences; their state moves when the batch is through."""
         if applicable is not None:
             shift = len(self._program.matchers)
-            sequences = tuple(item for item in sequences if item + shift in applicable)
+            sequences = tuple(item for item in sequences if item.position + shift in applicable)
         wall_ms = now_ms if self._options.has_broker_time else None
 
         def on_error(rule: Rule, error: Exception) -> None:

@@ -89,13 +89,13 @@ def _scalar(scalar: Scalar) -> JsonText | None:
     key = _key(Key(scalar.name, True))
     if key is None:
         return None
-    if scalar.token == "true":
+    if scalar.constant == "true":
         value = rb"[^f{n \t\n\r]"
-    elif scalar.token == "false":
+    elif scalar.constant == "false":
         value = rb"[^t{n \t\n\r]"
     else:
         # 4 and all numbers with a fraction or an exponent, 4.0 and 0.4e1 among them.
-        value = rb"(?:%b[^0-9]|[0-9]+[.e]|[^0-9{n \t\n\r])" % scalar.token.encode()
+        value = rb"(?:%b[^0-9]|[0-9]+[.e]|[^0-9{n \t\n\r])" % scalar.constant.encode()
     return JsonText(key.expression + _SPACE + value, key.text, key.plain, False)
 
 

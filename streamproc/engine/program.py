@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from streamproc.engine.prefilter import Prefilter
-from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, SequenceRules
+from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules
 from streamproc.eql.event import Event
 from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
@@ -58,17 +58,18 @@ class Program:
 
     def _compile(self, ruleset: RuleSet, progress: Progress | None, span_default_ms: int) -> None:
         self.digest = ruleset.digest
-        self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[Candidate, ...]]] = {}
         singles = [rule for rule in ruleset.rules if not rule.is_sequence]
         joined = [rule for rule in ruleset.rules if rule.is_sequence]
         self.rules: tuple[Rule, ...] = (*singles, *joined)
         self.matchers: tuple[Matcher, ...] = tuple(rule.matchers[0] for rule in singles)
         self.sequences = SequenceRules(joined, span_default_ms)
         queries = [(rule, _event_query(rule)) for rule in singles]
-        self._owners: list[int] = []  # position of the sequence rule of each further query
+        # Position of the sequence rule of each further query, and the query's in the rule.
+        self._owners: list[tuple[int, int]] = []
         for position, sequence in enumerate(self.sequences.rules):
             queries += [(sequence.rule, query) for query in sequence.queries]
-            self._owners += [position] * len(sequence.queries)
+            self._owners += [(position, query) for query in range(len(sequence.queries))]
         clauses = []
         for done, (rule, query) in enumerate(queries, 1):
             clauses.append(record_clauses(rule, query))
@@ -77,18 +78,22 @@ class Program:
         self.prefilter = Prefilter(clauses)
         self.selector = IndexSelector(self.rules)
 
-    def split(self, candidates: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def split(self, candidates: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Candidate, ...]]:
         """Return the single-event and the sequence rules of an answer of the prefilter.
 
         Returns:
-            Ascending positions in ``matchers``, and in ``sequences.rules``.
+            Ascending positions in ``matchers``, and candidates in ``sequences.rules``.
         """
         known = self._splits.get(candidates)
         if known is None:
             count = len(self.matchers)
             singles = tuple(sorted(item for item in candidates if item < count))
-            owners = {self._owners[item - count] for item in candidates if item >= count}
-            known = singles, tuple(sorted(owners))
+            queries: dict[int, list[int]] = {}
+            for item in sorted(item for item in candidates if item >= count):
+                position, query = self._owners[item - count]
+                queries.setdefault(position, []).append(query)
+            joined = (Candidate(position, tuple(found)) for position, found in queries.items())
+            known = singles, tuple(joined)
             if len(self._splits) < _SPLITS_MAX:
                 self._splits[candidates] = known
         return known

@@ -43,6 +43,18 @@ class SequenceRule(NamedTuple):
     queries: tuple[nodes.EventQuery, ...]
 
 
+class Candidate(NamedTuple):
+    """A sequence rule that an event may be part of.
+
+    Attributes:
+        position: The rule's, among the sequence rules.
+        queries: Which of its ``queries`` the event may match.
+    """
+
+    position: int
+    queries: tuple[int, ...]
+
+
 class Offer(NamedTuple):
     """An event on its way to the sequence state of its partition."""
 
@@ -62,7 +74,7 @@ class SequenceRules:
         self,
         event: Event,
         record: Record,
-        positions: Iterable[int],
+        candidates: Iterable[Candidate],
         wall_ms: int | None,
         on_error: Callable[[Rule, Exception], None],
     ) -> Iterator[Offer]:
@@ -74,19 +86,19 @@ class SequenceRules:
         Args:
             event: The event.
             record: Its record, which goes along to the alert.
-            positions: Of rules that may match it.
+            candidates: The rules that it may be part of.
             wall_ms: The wall clock, which no record's time may pass, milliseconds; None where
                 records have no time of their own (files): the event's time counts then.
             on_error: Told of a rule whose evaluation failed; the other rules go on.
         """
         host_ids = event.values("host.id")
         lanes: dict[_Lane, dict[str, Hits]] = {}
-        for position in positions:
+        for position, queries in candidates:
             entry = self.rules[position]
             if entry.is_by_host and not host_ids:
                 continue
             try:
-                hits = entry.machine.hits(event)
+                hits = entry.machine.hits(event, queries)
             except Exception as error:  # noqa: BLE001  # one rule's error must not stop the others
                 on_error(entry.rule, error)
                 continue

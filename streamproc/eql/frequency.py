@@ -101,9 +101,9 @@ def share_of_key(name: str) -> float:
     return _SOME_KEY_SHARE if name in _SOME_KEYS else _KEY_SHARE
 
 
-def share_of_token(token: str) -> float:
-    """Estimated share of events (0 to 1) whose field of a given name may be ``token``."""
-    return _SMALL_SHARE if token in ("false", "true", "0", "1") else _NUMBER_SHARE
+def share_of_constant(constant: str) -> float:
+    """Estimated share of events (0 to 1) whose field of a given name may be ``constant``."""
+    return _SMALL_SHARE if constant in ("false", "true", "0", "1") else _NUMBER_SHARE
 
 
 def ends_common_key(text: str, at_start: bool) -> bool:

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from streamproc.eql.frequency import (
     EVERY_EVENT,
+    share_of_constant,
     share_of_key,
     share_of_text,
-    share_of_token,
 )
 from streamproc.eql.nodes import (
     And,
@@ -78,23 +78,23 @@ class Key(NamedTuple):
 
 
 class Scalar(NamedTuple):
-    """Some field whose path ends in ``name`` may be ``token``: it is not surely another.
+    """Some field whose path ends in ``name`` may be ``constant``: it is not surely another.
 
-    A token is a natural number, ``true`` or ``false``, as text: 1 and True are equal in Python.
+    A constant is a natural number, ``true`` or ``false``, as text: 1 and True are equal in Python.
     Another is an integer for an integer, false for true and true for false; whatever else the
     field holds (a string, an array, a fraction) might be equal.
     """
 
     name: str
-    token: str
+    constant: str
 
     @property
     def share(self) -> float:
         """Estimated share of all events (0 to 1) that satisfy this."""
-        return min(share_of_key(self.name), share_of_token(self.token))
+        return min(share_of_key(self.name), share_of_constant(self.constant))
 
     def __str__(self) -> str:
-        return f"{self.name} {self.token}"
+        return f"{self.name} {self.constant}"
 
 
 Requirement: TypeAlias = Text | Key | Scalar

@@ -14,8 +14,8 @@ so that the state of a key has a fixed size (but for matches waiting for a trail
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import Any, NamedTuple, TypeAlias
 
@@ -140,8 +140,13 @@ class _KeyField:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One step of the query, compiled: its filter and how to read its join keys."""
+    """One step of the query, compiled: its filter and how to read its join keys.
 
+    ``query`` is its place among the steps and ``until`` as they are written, from 0; those that
+    ``runs`` makes of one step share it.
+    """
+
+    query: int
     place: int
     matches: Callable[[Event], bool]
     key_fields: tuple[_KeyField, ...]
@@ -200,7 +205,7 @@ class SequenceMachine:
         Raises:
             EqlSyntaxError: A constant is wrong for its place.
         """
-        matches = iter(_matchers(sequence, options) if matchers is None else matchers)
+        matches = enumerate(_matchers(sequence, options) if matchers is None else matchers)
         self.maxspan_ns = None if sequence.maxspan_ms is None else sequence.maxspan_ms * NS_PER_MS
         self.layout: list[int | None] = []
         # For each missing-event gap the positive stage before it; -1: leading.
@@ -211,31 +216,38 @@ class SequenceMachine:
             if term.is_missing:
                 place = gap_place(len(self._gaps))
                 self._gaps.append(stage - 1)
-                self._places.append(_place(place, next(matches), term, sequence, options))
+                self._places.append(_place(place, *next(matches), term, sequence, options))
                 self.layout.extend([None] * term.runs)
                 continue
-            compiled = _place(stage, next(matches), term, sequence, options)
+            compiled = _place(stage, *next(matches), term, sequence, options)
             for _ in range(term.runs):
-                self._places.append(_Place(stage, compiled.matches, compiled.key_fields))
+                self._places.append(replace(compiled, place=stage))
                 self.layout.append(stage)
                 stage += 1
         self.stages = stage
         if sequence.until is not None:
-            self._places.append(_place(UNTIL, next(matches), sequence.until, sequence, options))
+            self._places.append(_place(UNTIL, *next(matches), sequence.until, sequence, options))
         self._has_leading = -1 in self._gaps
         self.trailing = frozenset(
             gap_place(gap) for gap, after in enumerate(self._gaps) if after == stage - 1
         )
 
-    def hits(self, event: Event) -> Hits:
-        """Return what the event can do in this sequence; empty when it can be forgotten."""
+    def hits(self, event: Event, queries: Container[int] | None = None) -> Hits:
+        """Return what the event can do in this sequence; empty when it can be forgotten.
+
+        Args:
+            event: The event.
+            queries: Those that it may match: places among the steps and ``until``, from 0, as
+                the prefilter knows them; None: all.
+        """
         found = []
-        previous: _Place | None = None
+        previous = -1
         keys: tuple[JoinKey, ...] = ()
         for place in self._places:
-            if previous is None or place.matches is not previous.matches:
-                keys = place.keys(event) if place.matches(event) else ()
-            previous = place
+            if place.query != previous:
+                previous = place.query
+                is_match = (queries is None or previous in queries) and place.matches(event)
+                keys = place.keys(event) if is_match else ()
             if keys:
                 found.append((place.place, keys))
         return tuple(found)
@@ -391,13 +403,14 @@ def _matchers(sequence: Sequence, options: CompileOptions) -> Iterator[Matcher]:
 
 def _place(
     place: int,
+    query: int,
     matches: Matcher,
     term: SequenceTerm,
     sequence: Sequence,
     options: CompileOptions,
 ) -> _Place:
     keys = (*sequence.keys, *term.keys)
-    return _Place(place, matches, tuple(_key_field(key, options) for key in keys))
+    return _Place(query, place, matches, tuple(_key_field(key, options) for key in keys))
 
 
 def _key_field(key: Field, options: CompileOptions) -> _KeyField:

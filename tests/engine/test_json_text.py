@@ -96,7 +96,7 @@ def test_found(
 
 
 @pytest.mark.parametrize(
-    ("token", "value", "expected"),
+    ("constant", "value", "expected"),
     [
         ("4", "4", True),
         ("4", "4.0", True),
@@ -129,10 +129,10 @@ def test_found(
     ],
 )
 @pytest.mark.parametrize("place", ['{"pid":%s}', '{"p.pid":%s,"x":1}', '{"pid" \n:\t  %s\n}'])
-def test_scalars(token: str, value: str, expected: bool, place: str) -> None:
+def test_scalars(constant: str, value: str, expected: bool, place: str) -> None:
     """Whatever may equal the constant is found; other numbers, and the other boolean, are not."""
-    assert found(Scalar("pid", token), (place % value).encode()) is expected
-    assert not found(Scalar("pid", token), (place % value).replace("pid", "ppid").encode())
+    assert found(Scalar("pid", constant), (place % value).encode()) is expected
+    assert not found(Scalar("pid", constant), (place % value).replace("pid", "ppid").encode())
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ def test_split_names_each_sequence_once():
     """Queries 2 and 3 are the first sequence's, 4 to 6 the second's, its until included."""
     program = Program(ruleset(PAIR, SHELL, UNTIL, SHELL))
     assert program.split((0, 1)) == ((0, 1), ())
-    assert program.split((6, 3, 2, 1)) == ((1,), (0, 1))
-    assert program.split((5, 4)) == ((), (1,))
-    assert program.split((5, 4)) == ((), (1,))
+    assert program.split((6, 3, 2, 1)) == ((1,), ((0, (0, 1)), (1, (2,))))
+    assert program.split((5, 4)) == ((), ((1, (0, 1)),))
+    assert program.split((5, 4)) == ((), ((1, (0, 1)),))
 
 
 def test_progress_counts_every_query():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, SequenceRules
+from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import NS_PER_MS
 from tests.engine.programs import NOW_MS, PAIR, document, record, ruleset
@@ -19,7 +19,10 @@ def offers(rules, event, at_ms=NOW_MS - 1_000, wall_ms=NOW_MS, positions=None):
     found = rules.offers(
         Event(event),
         record(event, 7, at_ms),
-        range(len(rules.rules)) if positions is None else positions,
+        [
+            Candidate(position, tuple(range(len(rules.rules[position].queries))))
+            for position in (range(len(rules.rules)) if positions is None else positions)
+        ],
         wall_ms,
         lambda rule, error: errors.append((rule.rule_id, error)),
     )
@@ -104,3 +107,13 @@ def test_single_event_rules_are_refused():
     """The program sorts them out before."""
     with pytest.raises(TypeError, match="not a sequence"):
         SequenceRules(ruleset("process where true").rules)
+
+
+def test_only_the_queries_that_the_prefilter_names_are_asked():
+    """The event is the second step of PAIR, which counts only where it may be."""
+    rules = SequenceRules(ruleset(PAIR).rules)
+    event = Event({**document(), "event": {"category": "process"}})
+    everything = rules.rules[0].machine.hits(event)
+    places = [rules.rules[0].machine.hits(event, (query,)) for query in range(2)]
+    assert everything == places[0] + places[1] != ()
+    assert () in places

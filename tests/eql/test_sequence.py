@@ -90,3 +90,12 @@ def test_an_event_has_a_limit_of_join_keys():
 
     assert place == 0
     assert len(set(keys)) == JOIN_KEYS_MAX
+
+
+def test_steps_with_one_query_have_their_own_keys():
+    """Equal steps may be one compiled matcher; their join keys are still each step's."""
+    text = 'sequence [any where a == "x"] by k [any where a == "x"] by j'
+    body = parse_query(text).body
+    assert isinstance(body, Sequence)
+    machine = SequenceMachine(body, CompileOptions(leaf_cache={}))
+    assert machine.hits(Event({"a": "x", "k": 1, "j": 2})) == ((0, ((1,),)), (1, ((2,),)))
