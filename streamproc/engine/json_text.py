@@ -30,7 +30,9 @@ _PRINTABLE: Final = re.compile(r"[ -~]+")
 # The same without those that common writers escape without need (Go: & < >, .NET: also
 # " ' + and back-tick): such records are then found without being rewritten first.
 _UNDISTURBED: Final = re.compile(r"[ !#-%(-*,-;=?-_a-~]+")
-_SPACE: Final = rb"[ \t\n\r]*"
+# An expression that ends in white space is taken as a hit instead of looking past it: loops cost
+# a scan more than all the texts, and most writers put no space there.
+_SPACE: Final = rb" \t\n\r"
 
 
 class JsonText(NamedTuple):
@@ -66,7 +68,7 @@ def json_text(requirement: Requirement) -> JsonText | None:
         return None
     if at_end and ends_common_key(piece, at_start):
         # A value is followed by a comma or the end of its array or object, a key never.
-        return JsonText(re.escape(plain) + _SPACE + rb"[,\]}]", piece, plain, False)
+        return JsonText(re.escape(plain) + rb"[,\]}" + _SPACE + b"]", piece, plain, False)
     return JsonText(re.escape(plain), piece, plain, True)
 
 
@@ -79,24 +81,35 @@ def _key(key: Key) -> JsonText | None:
     # A component of a dotted name stands between dots or quotes.
     expression = (rb'[".]' if is_whole else b"") + re.escape(plain)
     if key.is_last:
-        return JsonText(expression + b'"' + _SPACE + b":", name + ".", plain + b'"', False)
+        return JsonText(expression + b'"[:' + _SPACE + b"]", name + ".", plain + b'"', False)
     # Values end in a component, too ("ntdll.dll"), but no colon follows them.
-    return JsonText(expression + rb'(?:"' + _SPACE + rb":|\.)", name + ".", plain, False)
+    return JsonText(expression + b'(?:"[:' + _SPACE + rb"]|\.)", name + ".", plain, False)
 
 
 def _scalar(scalar: Scalar) -> JsonText | None:
     """The key, a colon and anything but another scalar of the same kind, null or an object."""
-    key = _key(Key(scalar.name, True))
-    if key is None:
+    name = json_text(Key(scalar.name, True))
+    if name is None:
         return None
     if scalar.constant == "true":
-        value = rb"[^f{n \t\n\r]"
+        value = b"[^f{n]"
     elif scalar.constant == "false":
-        value = rb"[^t{n \t\n\r]"
+        value = b"[^t{n]"
     else:
-        # 4 and all numbers with a fraction or an exponent, 4.0 and 0.4e1 among them.
-        value = rb"(?:%b[^0-9]|[0-9]+[.e]|[^0-9{n \t\n\r])" % scalar.constant.encode()
-    return JsonText(key.expression + _SPACE + value, key.text, key.plain, False)
+        value = _number(int(scalar.constant))
+    key = name.expression.removesuffix(b"[:" + _SPACE + b"]")
+    return JsonText(key + b"(?:[" + _SPACE + b"]|:" + value + b")", name.text, name.plain, False)
+
+
+def _number(number: int) -> bytes:
+    """Every JSON number that is, or rounds to, a natural one below a billion; and what is none.
+
+    For 25 that is 25, 25.0, 250e-1, 2.5e1, 0.25e2 and also 24.99999999999999999, 249999...e-17.
+    """
+    digits = str(number).rstrip("0")
+    below = str(int(digits) - 1) if digits != "1" else "9"
+    shifted = "".join(rf"|{digits[:end]}\." for end in range(1, len(digits)))
+    return rf"(?:{digits}[^1-9]|{below}\.?9|0\.{shifted}|[^0-9{{n])".encode()
 
 
 def _best_piece(

@@ -45,6 +45,8 @@ MAX_REQUIREMENTS: Final = 4096
 MAX_CLAUSES: Final = 24
 """Clauses kept per query, rarest first; more of them hardly narrow the candidates."""
 
+_SCALAR_MAX: Final = 10**9  # what rounds to a larger one may begin with other digits
+
 
 class Text(NamedTuple):
     """Some value contains ``text``, at its very start or end where so marked."""
@@ -242,7 +244,7 @@ def _constants(
         return keys
     branches = []
     for value in values:
-        if isinstance(value, int) and value >= 0 and not is_cut:
+        if isinstance(value, int) and 0 <= value < _SCALAR_MAX and not is_cut:
             branches.append(_scalar_leaf(field, value))
             continue
         pieces = pieces_of(value) if isinstance(value, str) else []
@@ -295,7 +297,9 @@ def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
 
 
 def _scalar_leaf(field: Field, constant: int) -> Clauses:
-    """The clause of a field that equals a natural number or a boolean."""
+    """The clause of a field that equals a natural number or a boolean; any small number is 0."""
+    if constant is not False and constant == 0:
+        return _NOTHING
     name = _fold(field.path).rpartition(".")[2]
     scalar = Scalar(name, str(constant).lower())
     return (_clause((scalar,), frozenset((field.path,))),) if name else _NOTHING

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from streamproc.engine.sequence_budget import SequenceLimits
-from streamproc.engine.sequence_rules import SequenceRules
+from streamproc.engine.sequence_rules import Candidate, SequenceRules
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.eql.event import Event
 from tests.engine.programs import NOW_MS, PAIR, document, record, ruleset
 
 ONE, TWO = ("events", 1), ("events", 2)
+CANDIDATE = Candidate(0, (0, 1))
 
 
 @pytest.fixture
@@ -26,7 +27,8 @@ def states(rules):
 def feed(states, rules, partition, *hosts):
     for offset, host in enumerate(hosts):
         event = document(host={"id": host})
-        for offer in rules.offers(Event(event), record(event, offset), [0], NOW_MS, pytest.fail):
+        item = record(event, offset)
+        for offer in rules.offers(Event(event), item, [CANDIDATE], NOW_MS, pytest.fail):
             states.of(partition).offer(offer.scope, offer.arrival)
 
 

@@ -61,6 +61,8 @@ def required(condition: str) -> set[str]:
         ("process.Pid == 4 or 5 == process.pid", {"pid 4 | pid 5"}),
         ("process.trusted == true", {"trusted true"}),
         ("process.pid == -4", set()),
+        ("process.pid == 0", set()),
+        ("process.pid == 1000000000", set()),
         ("process.pid == 4.5", set()),
         ("process.pid != 4", set()),
         ("not process.pid == 4", set()),

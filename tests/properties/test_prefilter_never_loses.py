@@ -240,6 +240,7 @@ class Draw:
                 (f"{field} == 100", self.rng.choice((100, 100.0, 1e2))),
                 (f"{field} == 4", self.rng.choice((4, 4.0, "4"))),
                 (f"{field} == 0", self.rng.choice((0, 0.0, -0.0))),
+                (f"{field} == 1200", self.rng.choice((1200, 1200.0, "1200"))),
                 (f"{field} == false", self.rng.choice((False, "false"))),
                 (f"{field} in (7, 8)", 8),
                 (f"{field} + 1 == 3", 2),
