@@ -196,7 +196,9 @@ def _compile_any(leaves: list[Leaf]) -> Leaf:
 
 def _compile_shared(expr: Expr, options: CompileOptions) -> Leaf:
     """The leaf from the cache, or compiled and put there."""
-    kinds = {path: field_type(path, options.field_types) for path in fields_of(expr)}
+    bare = _bare_field(expr)
+    paths = fields_of(expr) if bare is None else (bare.path,)
+    kinds = {path: field_type(path, options.field_types) for path in paths}
     if options.leaf_cache is None:
         return _compile_leaf(expr, kinds, options)
     key = (_key(expr), tuple(kinds.items()))
@@ -211,7 +213,7 @@ def _key(expr: Expr) -> tuple[Any, ...]:
 
     Texts equal nothing but texts, so the types of the other constants tell the rest.
     """
-    return (expr, tuple(_constant_types(expr)))
+    return (expr, *_constant_types(expr))
 
 
 def _constant_types(expr: Any) -> list[str]:
@@ -223,12 +225,19 @@ def _constant_types(expr: Any) -> list[str]:
         return [repr(expr.value) if is_float else type(expr.value).__name__]
     if isinstance(expr, Field):
         return []
+    if isinstance(expr, PatternMatch) and _are_texts(expr.patterns):
+        return _constant_types(expr.operand)
     if isinstance(expr, tuple):
-        if all(isinstance(part, Literal) and isinstance(part.value, str) for part in expr):
-            return []
         return [name for part in expr for name in _constant_types(part)]
     names = ("operand", "left", "right", "args", "values", "patterns", "terms")
     return [name for part in names for name in _constant_types(getattr(expr, part, ()))]
+
+
+def _are_texts(constants: tuple[Literal, ...]) -> bool:
+    for constant in constants:  # noqa: SIM110 - half the cost of all()
+        if not isinstance(constant.value, str):
+            return False
+    return True
 
 
 def _compile_leaf(expr: Expr, kinds: Mapping[str, FieldType], options: CompileOptions) -> Leaf:

@@ -302,7 +302,7 @@ def _one_line(value: Any) -> Any:
         return _joined(value)
     if isinstance(value, list | tuple):
         return [_one_line(item) for item in value]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {
             key: item if key in _KEPT_AS_WRITTEN else _one_line(item) for key, item in value.items()
         }
