@@ -151,8 +151,10 @@ def _number(text: str, start: int, end: int) -> Token:
 
 def _unescaped(text: str, start: int, end: int) -> str:
     body = text[start + 1 : end - 1]
-    if "\\" not in body:
-        return body
+    # Nearly every escape is a backslash in a Windows path; no replacing where all of them are.
+    pieces = body.split("\\\\")
+    if "\\" not in "".join(pieces):
+        return "\\".join(pieces)
 
     def replacement(escape: re.Match[str]) -> str:
         character, digits = escape.groups()
