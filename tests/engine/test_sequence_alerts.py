@@ -245,8 +245,10 @@ _scalars = st.sampled_from([0, 1, "x", "y", "event", None])
 _trees = st.recursive(
     _scalars | st.lists(_scalars, max_size=2),
     # An array holds scalars or objects: Elasticsearch itself refuses one of both.
-    lambda inner: st.dictionaries(_keys, inner, max_size=3)
-    | st.lists(st.dictionaries(_keys, inner, max_size=2), max_size=2),
+    lambda inner: (
+        st.dictionaries(_keys, inner, max_size=3)
+        | st.lists(st.dictionaries(_keys, inner, max_size=2), max_size=2)
+    ),
     max_leaves=8,
 )
 _documents = st.dictionaries(_keys, _trees, max_size=4)
