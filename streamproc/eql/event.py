@@ -56,43 +56,51 @@ def field_path(text: str) -> FieldPath:
 
 
 class Event:
-    """A decoded event and what was already read from it. The document must not change meanwhile."""
+    """A decoded event and what was already read from it. The document must not change meanwhile.
 
-    __slots__ = ("_known", "document")
+    Attributes:
+        document: The JSON object.
+        known: What was read: values by path, texts and folded texts by the path's keys for them.
+    """
+
+    __slots__ = ("document", "known")
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = document
-        # Values by path, texts and folded texts by the path's keys for them.
-        self._known: dict[str, tuple[Any, ...]] = {}
+        self.known: dict[str, tuple[Any, ...]] = {}
 
     def values(self, path: str) -> Values:
         """Every scalar of the field, in document order; () when it has no value."""
-        found = self._known.get(path)
+        found = self.known.get(path)
         return self.read(field_path(path)) if found is None else found
 
     def read(self, path: FieldPath) -> Values:
         """``values`` for a path that is already taken apart."""
-        found = self._known.get(path.text)
+        found = self.known.get(path.text)
         if found is None:
-            found = self._known[path.text] = _find(self.document, path)
+            found = self.known[path.text] = _find(self.document, path)
         return found
 
     def texts(self, path: FieldPath) -> tuple[str, ...]:
         """The values as keyword text: 4688 is ``"4688"``, true is ``"true"``."""
-        found = self._known.get(path.texts_key)
+        found = self.known.get(path.texts_key)
         if found is None:
             found = self.read(path)
             if not (len(found) == 1 and type(found[0]) is str):
                 found = tuple([keyword_text(value) for value in found])
-            self._known[path.texts_key] = found
+            self.known[path.texts_key] = found
         return found
 
     def folded(self, path: FieldPath) -> tuple[str, ...]:
         """The texts with ASCII letters made small."""
-        found = self._known.get(path.folded_key)
+        found = self.known.get(path.folded_key)
         if found is None:
-            found = tuple([fold_ascii(text) for text in self.texts(path)])
-            self._known[path.folded_key] = found
+            values = self.read(path)
+            if len(values) == 1 and type(values[0]) is str:  # nearly always
+                found = (fold_ascii(values[0]),)
+            else:
+                found = tuple([fold_ascii(text) for text in self.texts(path)])
+            self.known[path.folded_key] = found
         return found
 
 

@@ -57,6 +57,11 @@ class IndexSelector:
         name = index_name(event)
         return None if name is None else self.positions(name)
 
+    def applies(self, event: EventView, position: int) -> bool:
+        """Return whether the rule at ``position`` looks at an event."""
+        applicable = self.applicable(event)
+        return applicable is None or position in applicable
+
     def positions(self, name: str) -> frozenset[int]:
         """Return the positions of the rules that look at an index."""
         known = self._known.get(name)
