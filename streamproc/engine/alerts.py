@@ -124,8 +124,7 @@ class AlertWriter:
         """
         rule = match.rule
         ancestors = parent_ancestors(match)
-        own = rule_uuid(rule)
-        if any(ancestor.get("rule") == own for ancestor in ancestors):
+        if _is_own_alert(rule, match.event, ancestors):
             return None
         identity = event_identity(match.event, match.record)
         alert = alert_id(rule.rule_id, identity)
@@ -153,8 +152,10 @@ class AlertWriter:
         """
         matches = [Match(rule, event, record, detected_at_ms) for event, record in steps]
         lineages = [parent_ancestors(match) for match in matches]
-        own = rule_uuid(rule)
-        if any(ancestor.get("rule") == own for lineage in lineages for ancestor in lineage):
+        if any(
+            _is_own_alert(rule, event, lineage)
+            for (event, _), lineage in zip(steps, lineages, strict=True)
+        ):
             return None
         identities = [event_identity(event, record) for event, record in steps]
         shell_id = sequence_alert_id(rule.rule_id, identities, join_key)
@@ -247,11 +248,29 @@ class AlertWriter:
         return known[1]
 
 
-def event_time_ms(event: Event, record: Record) -> int:
-    """Return the event's ``@timestamp``; the record's own time if it is missing or no time."""
-    stamp = first(event, "@timestamp")
-    at = None if stamp is None else time_ms(stamp)
-    return record.timestamp_ms if at is None else at
+def _is_own_alert(rule: Rule, event: Event, ancestors: list[dict[str, Any]]) -> bool:
+    """Whether an event is an alert of the rule or made from one.
+
+    It must call itself a signal, too: a stray field of an alert is no way around a rule.
+    """
+    own = rule_uuid(rule)
+    return "signal" in event.values("event.kind") and any(
+        ancestor.get("rule") == own for ancestor in ancestors
+    )
+
+
+def event_time_ms(rule: Rule, event: Event, record: Record) -> int:
+    """Return the event's time, milliseconds since the epoch.
+
+    The rule's ``timestamp_field``, else ``@timestamp``, else the record's own time; a value that
+    is no time counts as missing.
+    """
+    for path in (rule.timestamp_field, "@timestamp"):
+        stamp = first(event, path)
+        at = None if stamp is None else time_ms(stamp)
+        if at is not None:
+            return at
+    return record.timestamp_ms
 
 
 def output_headers(rule: Rule, events: Sequence[Event]) -> Headers:
@@ -395,7 +414,7 @@ def _event_fields(match: Match, source: dict[str, Any]) -> dict[str, Any]:
     original_time = (
         stamp
         if isinstance(stamp, str) and time_ms(stamp) is not None
-        else iso_utc(event_time_ms(match.event, match.record))
+        else iso_utc(event_time_ms(match.rule, match.event, match.record))
     )
     fields = {
         f"kibana.alert.original_{path}": value

@@ -52,6 +52,8 @@ _ENTITY_ID = "process.entity_id"
 _PID_FIELDS = {_ENTITY_ID: "process.pid", "process.parent.entity_id": "process.parent.pid"}
 
 _SYSTEM_SID = "S-1-5-18"
+# As Windows calls that account in the languages that have a word of their own for it.
+_SYSTEM_NAMES = frozenset({"system", "système", "systeme", "sistema", "система"})
 
 
 class ContextRequest(NamedTuple):
@@ -115,8 +117,7 @@ class ContextWriter:
             "rule": {"id": rule.rule_id, "name": rule.name, "version": rule.version},
             "host": {"id": _shown(events, "host.id"), "name": _shown(events, "host.name")},
         }
-        # By @timestamp: a rule may order its events by another field.
-        times = [event_time_ms(event, record) for event, record in steps]
+        times = [event_time_ms(rule, event, record) for event, record in steps]
         span = Span(min(times), max(times))
         requests = []
         for position, query in enumerate(queries):
@@ -298,8 +299,8 @@ def _is_own_user(event: Event) -> bool:
     asking for it would bring the alerts of every host.
     """
     name = first(event, "user.name")
-    if isinstance(name, str) and name.strip().casefold() == "system":
-        return True
+    if name is None or str(name).strip().casefold() in _SYSTEM_NAMES:
+        return True  # nothing contradicts it
     marks = (
         *event.values("event.module"),
         *event.values("event.provider"),

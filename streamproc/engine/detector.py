@@ -16,11 +16,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from streamproc.engine.alert_json import TRUNCATED
 from streamproc.engine.alerts import AlertWriter, Match
 from streamproc.engine.batch import Batch
 from streamproc.engine.context import ContextRequest, ContextWriter
 from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.decode import decode, suspects
+from streamproc.engine.identity import first
 from streamproc.engine.program import Program
 from streamproc.engine.sequence_budget import SequenceLimits
 from streamproc.engine.sequence_rules import Candidate, Offer
@@ -36,6 +38,7 @@ from streamproc.ruleset.datemath import iso_utc
 from streamproc.ruleset.rule import Rule
 
 FAILED = "failed"
+IS_CUT = f'"{TRUNCATED}":true'.encode()
 HEADERS_ROOM_BYTES = 40_000  # key and headers of a context request; values are cut at 32 KiB
 # Later than any event: the year 294,276, the last that 64 bits of microseconds hold.
 _THE_END_MS = 9_223_372_036_854_775
@@ -67,7 +70,10 @@ class DetectorOptions:
 
 
 class Detections(NamedTuple):
-    """Outputs of a batch, each list in the order of the records."""
+    """Outputs of a batch, each list in the order of the records.
+
+    But for dead letters: those of records that are plainly no JSON object come first.
+    """
 
     alerts: list[Output]
     context_requests: list[Output]
@@ -88,6 +94,8 @@ class Tally:
     rule_errors: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
     context_requests: Counter[str] = field(default_factory=Counter)
+    suppressed: Counter[str] = field(default_factory=Counter)
+    truncated: Counter[str] = field(default_factory=Counter)
 
     def add_to(self, counters: Counters) -> None:
         """Add every count."""
@@ -99,6 +107,8 @@ class Tally:
         counters.rule_errors.update(self.rule_errors)
         counters.alerts.update(self.alerts)
         counters.context_requests.update(self.context_requests)
+        counters.suppressed.update(self.suppressed)
+        counters.truncated.update(self.truncated)
 
 
 class Detector:
@@ -201,7 +211,7 @@ class Detector:
             self._reject(tally, record, fault)
             return
         event = Event(document)
-        if not event.values("host.id"):
+        if first(event, "host.id") is None:
             tally.incomplete["host.id"] += 1
         if _lacks_timestamp(event):
             tally.incomplete["@timestamp"] += 1
@@ -292,7 +302,8 @@ class Detector:
         steps = [(_event_of(record, now_ms), record) for record in records]
         alert = self._alerts.write_sequence(rule, steps, key, now_ms)
         if alert is None:
-            return  # one of the events is an alert of this very rule
+            tally.suppressed["own_alert"] += 1
+            return
         requests = self._context.write_sequence(rule, steps, alert.alert_id)
         self._count(rule, alert.outputs, requests, tally)
 
@@ -300,7 +311,8 @@ class Detector:
         rule: Rule = match.rule
         alert = self._alerts.write(match)
         if alert is None:
-            return  # the event is an alert of this very rule
+            tally.suppressed["own_alert"] += 1  # the event is an alert of this very rule
+            return
         requests = self._context.write(match, alert.alert_id)
         self._count(rule, [alert.output], requests, tally)
 
@@ -310,6 +322,8 @@ class Detector:
         tally.rule_matches[rule.rule_id] += 1
         tally.alerts[rule.severity] += 1
         tally.detections.alerts.extend(alerts)
+        if cut := sum(IS_CUT in alert.value for alert in alerts):
+            tally.truncated["alert"] += cut
         for request in requests:
             tally.context_requests[request.status] += 1
             tally.detections.context_requests.append(request.output)
@@ -324,12 +338,13 @@ class Detector:
         self._letter(tally, record, FAILED, error)
 
     def _letter(self, tally: Tally, record: Record, reason: str, error: str) -> None:
-        tally.dead_letters[reason] += 1
-        tally.detections.dead_letters.append(
-            dead_letter(
-                record, reason, error, self._program.digest, self._options.dead_letter_bytes_max
-            )
+        letter = dead_letter(
+            record, reason, error, self._program.digest, self._options.dead_letter_bytes_max
         )
+        tally.dead_letters[reason] += 1
+        tally.detections.dead_letters.append(letter)
+        if any(name == "truncated" for name, _ in letter.headers):
+            tally.truncated["dead_letter"] += 1
 
 
 def _event_of(record: Record, now_ms: int) -> Event:

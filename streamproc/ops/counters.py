@@ -71,7 +71,8 @@ class Counters:
     context_requests: Counter[str] = field(default_factory=Counter)  # by status
     records_produced: Counter[str] = field(default_factory=Counter)  # acknowledged, by topic
     produce_errors: Counter[str] = field(default_factory=Counter)  # by topic
-    truncated: Counter[str] = field(default_factory=Counter)  # oversized outputs cut, by topic
+    suppressed: Counter[str] = field(default_factory=Counter)  # matches without alert, by reason
+    truncated: Counter[str] = field(default_factory=Counter)  # oversized outputs cut, by kind
     commit_failures: Counter[str] = field(default_factory=Counter)  # by reason
     kafka_errors: Counter[str] = field(default_factory=Counter)  # by reason
     rebalances: Counter[str] = field(default_factory=Counter)  # assigned, revoked, lost

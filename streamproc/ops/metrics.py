@@ -32,6 +32,8 @@ from streamproc.ops.counters import AGE_BUCKETS_S, Counters, Lag, Partition
 OUTCOMES = ("matched", "unmatched", "filtered", "invalid", "failed")
 INVALID_REASONS = ("empty", "json", "not_object", "too_large")
 SEVERITIES = ("low", "medium", "high", "critical")
+SUPPRESSION_REASONS = ("own_alert",)
+TRUNCATED_OUTPUTS = ("alert", "dead_letter")
 REQUEST_STATUSES = ("resolved", "partial", "unresolvable")
 REBALANCE_REASONS = ("assigned", "revoked", "lost")
 STATE_ERROR_REASONS = ("began_anew", "stale", "too_large", "unreadable")
@@ -278,7 +280,18 @@ class StreamprocCollector(Collector):
     def _output_metrics(self) -> Iterator[Metric]:
         counters = self._counters
         yield _counter(
-            "streamproc_alerts_published", "Alerts.", "severity", counters.alerts, SEVERITIES
+            "streamproc_alerts_published",
+            "Alerts handed to Kafka; a sequence counts once, without its building blocks.",
+            "severity",
+            counters.alerts,
+            SEVERITIES,
+        )
+        yield _counter(
+            "streamproc_alerts_suppressed",
+            "Matches that gave no alert: own_alert, the event is an alert of the rule itself.",
+            "reason",
+            counters.suppressed,
+            SUPPRESSION_REASONS,
         )
         yield _counter(
             "streamproc_context_requests",
@@ -302,8 +315,9 @@ class StreamprocCollector(Collector):
         yield _counter(
             "streamproc_outputs_truncated",
             "Outputs that were cut because they were too large for their topic.",
-            "topic",
+            "output",
             counters.truncated,
+            TRUNCATED_OUTPUTS,
         )
 
     def _kafka_metrics(self) -> Iterator[Metric]:

@@ -35,7 +35,8 @@ def index_name(event: EventView) -> str | None:
     parts = []
     for path in _PARTS:
         values = event.values(path)
-        if not values or not isinstance(values[0], str) or not values[0]:
+        # An array of several names chooses no index: it must not choose away from a rule either.
+        if len(values) != 1 or not isinstance(values[0], str) or not values[0]:
             return None
         parts.append(values[0])
     name = "-".join(parts)

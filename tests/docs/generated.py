@@ -89,7 +89,7 @@ def _counters() -> Counters:
     for counter in (counters.records_consumed, counters.records_lost):
         counter[place] = 1
     for name in (
-        "record_bytes", "incomplete", "records_produced", "produce_errors", "truncated",
+        "record_bytes", "incomplete", "records_produced", "produce_errors",
         "state_evictions",
     ):  # fmt: skip
         getattr(counters, name)["word"] = 1

@@ -13,6 +13,7 @@ from streamproc.engine.source_fields import leaves, raw_values
 from streamproc.eql.event import Event
 from streamproc.model import Record
 from streamproc.ruleset import rule_from_query
+from streamproc.ruleset.datemath import time_ms
 
 DETECTED_AT_MS = 1_787_393_703_120
 THREAT = [
@@ -260,7 +261,10 @@ def test_a_rule_never_alerts_on_its_own_alerts():
     """Nor on an alert that was made of one: it would never end."""
     _, parent = write(SOURCE)
     _, child = write(parent, rule_from_query("any where true", rule_id="rule-2"))
-    nested = {"kibana": {"alert": {"depth": 1, "rule": {"uuid": rule_uuid(RULE)}}}}
+    nested = {
+        "event": {"kind": "signal"},
+        "kibana": {"alert": {"depth": 1, "rule": {"uuid": rule_uuid(RULE)}}},
+    }
     writer = AlertWriter("digest")
 
     for document in (parent, child, nested):
@@ -327,8 +331,8 @@ def test_a_building_block_rule_marks_its_alerts():
 
 def test_event_time_falls_back_to_the_records_time():
     """Counted elsewhere; the anchor of context requests must be some time."""
-    assert event_time_ms(Event(SOURCE), RECORD) == 1_787_393_702_991
-    assert event_time_ms(Event({}), RECORD) == RECORD.timestamp_ms
+    assert event_time_ms(RULE, Event(SOURCE), RECORD) == 1_787_393_702_991
+    assert event_time_ms(RULE, Event({}), RECORD) == RECORD.timestamp_ms
 
 
 WORDS = st.sampled_from(["event", "kind", "rule", "id", "name", "threat", "tactic", "kibana", "x"])
@@ -355,3 +359,26 @@ def test_no_path_stands_in_an_alert_twice(source):
     assert len(paths) == len(set(paths))
     assert not [path for path in paths if any(other.startswith(f"{path}.") for other in paths)]
     assert raw_values(document, "event.kind") == ["signal"]
+
+
+def test_a_stray_field_of_an_alert_is_no_way_around_a_rule():
+    """An event that does not call itself a signal is an event, whatever else it claims."""
+    forged = {"event": {"kind": "event"}, "kibana.alert.rule.uuid": rule_uuid(RULE)}
+
+    assert AlertWriter("d").write(Match(RULE, Event(forged), RECORD, DETECTED_AT_MS)) is not None
+
+
+def test_the_rules_own_timestamp_field_is_the_events_time():
+    """Then ``@timestamp``, then the record's time; a value that is no time counts as missing."""
+    rule = rule_from_query(
+        "any where true", rule_id="r", name="R", severity="low", timestamp_field="event.ingested"
+    )
+    ingested, stamp = "2026-08-22T10:15:04.000Z", "2026-08-22T10:15:02.000Z"
+    documents = (
+        ({"event.ingested": ingested, "@timestamp": stamp}, time_ms(ingested)),
+        ({"event.ingested": "soon", "@timestamp": stamp}, time_ms(stamp)),
+        ({}, RECORD.timestamp_ms),
+    )
+
+    for document, expected in documents:
+        assert event_time_ms(rule, Event(document), RECORD) == expected

@@ -238,7 +238,8 @@ SYSMON = {"event": {"module": "sysmon"}}
     ("marks", "user", "status"),
     [
         (SYSMON, {"id": "S-1-5-18", "name": "vagrant"}, "unresolvable"),
-        (SYSMON, {"id": "S-1-5-18"}, "unresolvable"),
+        (SYSMON, {"id": "S-1-5-18"}, "resolved"),  # nothing contradicts it
+        (SYSMON, {"id": "S-1-5-18", "name": "Système"}, "resolved"),
         (SYSMON, {"id": "S-1-5-18", "name": "SYSTEM"}, "resolved"),
         (SYSMON, {"id": "S-1-5-21-1", "name": "vagrant"}, "resolved"),
         ({}, {"id": "S-1-5-18", "name": "vagrant"}, "resolved"),

@@ -198,7 +198,8 @@ def test_events_without_an_id_are_known_by_their_place():
 )
 def test_an_own_alert_among_the_events_drops_the_sequence(parent):
     """Else a rule would alert on its own alerts without end."""
-    steps = steps_of(PROCESS, {**NETWORK, **parent})
+    signal = {**NETWORK, **parent, "event": {**NETWORK["event"], "kind": "signal"}}
+    steps = steps_of(PROCESS, signal)
 
     assert AlertWriter("digest").write_sequence(RULE, steps, KEY, DETECTED_AT_MS) is None
 

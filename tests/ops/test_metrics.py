@@ -29,6 +29,7 @@ FACTS = WorkerFacts(
 # Dashboards and alerts are built on these: a change here is a change for every operator.
 CATALOGUE = """
 streamproc_alerts_published_total counter severity
+streamproc_alerts_suppressed_total counter reason
 streamproc_assigned_partitions gauge
 streamproc_build_info gauge python_version version
 streamproc_commit_failures_total counter reason
@@ -43,7 +44,7 @@ streamproc_events_processed_total counter outcome
 streamproc_kafka_errors_total counter reason
 streamproc_last_processed_timestamp_seconds gauge
 streamproc_late_events_total counter
-streamproc_outputs_truncated_total counter topic
+streamproc_outputs_truncated_total counter output
 streamproc_prefilter_ended_ratio gauge
 streamproc_produce_errors_total counter topic
 streamproc_rebalances_total counter reason
@@ -82,7 +83,7 @@ def busy_counters():
     counters.context_requests["partial"] = 6
     counters.records_produced["out"] = 12
     counters.produce_errors["out"] = 1
-    counters.truncated["out"] = 1
+    counters.truncated["alert"] = 1
     counters.commit_failures["timeout"] = 1
     counters.kafka_errors["auth"] = 1
     counters.rebalances["assigned"] = 2
