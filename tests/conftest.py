@@ -8,6 +8,7 @@ had such tests are skipped and one loud line at the end says so; with
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,10 @@ BROKERS = pytest.StashKey[list[KafkaBroker]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run in the background of a shell ignores Ctrl-C, and so would every process that a test
+    # starts and interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[LEFT_OUT] = {}
     config.stash[BROKERS] = []
 
