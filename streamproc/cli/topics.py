@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from streamproc.cli.config_path import config_option
 from streamproc.cli.console import Column, print_table, say
 from streamproc.config_sources import load_settings
 from streamproc.topics import HOUR_MS, TopicOptions, TopicOutcome, create_topics
@@ -24,12 +25,7 @@ def topics() -> None:
 
 
 @topics.command(epilog=EPILOG)
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="TOML file with settings; STREAMPROC_* variables win over it.",
-)
+@config_option
 @click.option(
     "--partitions",
     default=12,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from streamproc.cli.config_path import config_option
 from streamproc.config_sources import load_settings
 from streamproc.ops.logs import logging_config
 
@@ -21,12 +22,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="TOML file with settings; STREAMPROC_* variables win over it.",
-)
+@config_option
 @click.option(
     "--rules",
     "rules",
