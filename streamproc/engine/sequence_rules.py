@@ -78,7 +78,7 @@ class SequenceRules:
         wall_ms: int | None,
         on_error: Callable[[Rule, Exception], None],
     ) -> Iterator[Offer]:
-        """Yield what the event can do in the rules at ``positions``; one offer per scope.
+        """Yield what the event can do in the rules of ``candidates``; one offer per scope.
 
         An event without ``host.id`` takes no part in sequences that are joined by host, one
         without the rule's timestamp in none of that rule.

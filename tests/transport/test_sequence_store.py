@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from streamproc.engine.sequence_budget import SequenceLimits
-from streamproc.engine.sequence_rules import SequenceRules
+from streamproc.engine.sequence_rules import Candidate, SequenceRules
 from streamproc.engine.sequence_snapshots import unpack_scope
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.eql.event import Event
@@ -24,6 +24,7 @@ from tests.transport.mock_cluster import MockCluster
 PLACE, OTHER = ("events", 0), ("events", 1)
 TOPIC = StateTopic("state", "events", "group")
 RULES = SequenceRules(ruleset(PAIR).rules)
+EVERY_STEP = Candidate(0, tuple(range(len(RULES.rules[0].queries))))
 
 
 class Producer:
@@ -64,7 +65,7 @@ class Worker:
         for offset, host in enumerate(hosts, start):
             event = document(host={"id": host})
             sent = record(event, offset)._replace(partition=partition[1])
-            for offer in RULES.offers(Event(event), sent, [0], NOW_MS, pytest.fail):
+            for offer in RULES.offers(Event(event), sent, [EVERY_STEP], NOW_MS, pytest.fail):
                 self.states.of(partition).offer(offer.scope, offer.arrival)
 
     def write(self, *partitions) -> bool:
