@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import confluent_kafka
@@ -18,6 +22,8 @@ from streamproc.transport.options import TransportOptions
 
 GROUP = "group"
 DEADLINE_S = 60.0
+DATA_FOLDER = Path(tempfile.mkdtemp(prefix="streamproc-tests-"))  # Faust makes one, and leaves it
+atexit.register(shutil.rmtree, DATA_FOLDER, ignore_errors=True)
 
 
 def make_app(
@@ -36,6 +42,7 @@ def make_app(
         "topic_allow_declare": False,
         "web_enabled": False,
         "store": "memory://",
+        "datadir": str(DATA_FOLDER),
         **(conf or {}),
     }
     app = faust.App(group, **settings)
