@@ -50,9 +50,12 @@ _KEPT_SHARE: Final = 0.9  # weight of the past in the running share, per joined 
 _PROBE_EVERY: Final = 64  # batches after which the first scan is tried again
 _MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
 
-ESCAPES: Final = rb"\\(u00|/)"
-"""Any escape of an ASCII character that JSON does not ask for. Simple, for it is searched in
-every record; whether an escape could hide a literal is then looked at more closely."""
+# Escapes of ASCII characters that JSON does not ask for. Simple, for they are searched in every
+# record (hex digits cost that search half again); which character it is, is looked at in a hit.
+_ESCAPES: Final = rb"\\u00"
+_ESCAPES_AND_SLASH: Final = rb"\\(u00|/)"
+_ESCAPE_TAIL: Final = 2  # bytes of ``\u00XX`` behind what is searched
+_ESCAPE_HEAD: Final = 4
 
 # The first scan leaves out ends that thousands of values share: they cost it a third.
 _SUFFIX: Final = re.compile(rb'(?<=[^"].\.)exe"\Z')
@@ -120,7 +123,7 @@ class Prefilter:
         self._hits: list[int] = []
         self._on_hit = _collector(self._hits)
         self._escape = 0
-        self._hides: Callable[[bytes], object] = bool
+        self._hides: Callable[..., object] = bool
         self._full: Any = None
         self._first: Any = None
         self._batches = 0
@@ -162,13 +165,12 @@ class Prefilter:
         escape = escape_expression(literals.characters)
         if escape is not None:
             self._hides = re.compile(escape).search
-            expressions.append(ESCAPES)
+            expressions.append(_ESCAPES_AND_SLASH if "/" in literals.characters else _ESCAPES)
         self._full = _database(expressions, list(range(len(expressions))), _ONCE)
         if not self._always:
-            first = [_SUFFIX.sub(b"", expressions[literal]) for literal in self._entries]
-            if escape is not None:
-                first.append(ESCAPES)
-            self._first = _database(first, list(range(len(first))), _FLAGS)
+            ids = [*self._entries, *range(self._escape, len(expressions))]
+            first = [_SUFFIX.sub(b"", expressions[literal]) for literal in ids]
+            self._first = _database(first, ids, _FLAGS)
 
     @property
     def always(self) -> tuple[int, ...]:
@@ -258,17 +260,18 @@ class Prefilter:
         return suspects
 
     def _scan_joined(self, values: Sequence[bytes], start: int, stop: int) -> list[int]:
-        """Indexes from ``start`` to ``stop`` of records with a rare literal or an escape."""
+        """Indexes from ``start`` to ``stop`` of records with a rare literal or one in hiding."""
+        part = values[start:stop]
+        joined = b"\n".join(part)
+        escape, hides = self._escape, self._hides
         ends: list[int] = []
 
         def on_hit(literal: int, begin: int, end: int, flags: int, context: object) -> None:
-            ends.append(end)
+            # Hyperscan does not tell where a hit begins.
+            if literal != escape or hides(joined, end - _ESCAPE_HEAD, end + _ESCAPE_TAIL):
+                ends.append(end)
 
-        if stop - start == 1:
-            self._first.scan(values[start], match_event_handler=on_hit)
-            return [start] if ends else []
-        part = values[start:stop]
-        self._first.scan(b"\n".join(part), match_event_handler=on_hit)
+        self._first.scan(joined, match_event_handler=on_hit)
         if not ends:
             return []
         offsets = []  # where each record begins in the joined bytes

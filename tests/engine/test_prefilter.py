@@ -180,6 +180,32 @@ def test_matches_belong_to_their_record(monkeypatch: pytest.MonkeyPatch, limit: 
     assert Prefilter(clauses(SLASH)).candidates(batch) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "hidden"),
+    [
+        ('any where a == "joke"', rb'{"a":"jo\u006Be"}'),
+        ('any where a == "joke"', rb'{"a":"\u0026","\u0061":"\u006aoke"}'),
+        (SLASH, rb'{"file.path":"\/etc\/shadow"}'),
+        (SLASH, rb'{"file.path":"\u002Fetc\u002fshadow"}'),
+    ],
+)
+def test_only_escapes_of_what_is_looked_for_pass(query: str, hidden: bytes) -> None:
+    """Writers that escape & < > are not slowed down; a literal in hiding is found beside them."""
+    prefilter = Prefilter(clauses(query))
+    harmless = rb'{"b":"\u0026\u003C\u003e \u0007"}'
+    cut = b'{"b":"\\u00'  # what follows in the joined bytes belongs to another record
+    batch = [harmless, cut, b"6B", cut + b"6", b"b", hidden, cut, b"2f", hidden, harmless]
+    assert list(prefilter._suspects(batch)) == [5, 8]
+    assert prefilter.candidates(batch) == [(5, (0,)), (8, (0,))]
+
+
+def test_a_slash_that_no_text_holds_may_be_escaped() -> None:
+    r"""PHP and others write ``\/``; without a slash in the rules that hides nothing."""
+    batch = [rb'{"b":"\/usr\/bin"}', rb'{"b":"\/","a":"joke"}']
+    prefilter = Prefilter(clauses('any where a == "joke"'))
+    assert list(prefilter._suspects(batch)) == [1]
+
+
 def test_the_answer_does_not_depend_on_the_way() -> None:
     """When most records pass the first scan it is left out, and tried again later."""
     prefilter = Prefilter(clauses(WORKER))
