@@ -124,6 +124,9 @@ def replay(
 
     Ends with 0 when all files were read to their end, dead letters or not; with 1 when a file
     is cut or damaged (what could be read was evaluated); with 2 when nothing was done.
+
+    Files are read one after the other, and sequences go on from one into the next: name them in
+    the order of their time.
     """  # fmt: skip
     sources = open_files(files)
     _refuse_clashes(files, (alerts_name, requests_name, letters_name, summary_name))
@@ -219,6 +222,11 @@ def summarize(
         "context_requests": dict(counters.context_requests),
         "dead_letters": dict(counters.dead_letters),
         "incomplete": dict(counters.incomplete),
+        "sequences": {
+            "late_events": counters.late_events,
+            "released_early": counters.released_early,
+            "evicted": dict(counters.state_evictions),
+        },
         "rules": {
             "loaded": len(ruleset.rules),
             "rejected": len(ruleset.rejected),
@@ -251,10 +259,25 @@ def _close(
         f"{count(sum(counters.dead_letters.values()), 'dead letter')}.",
         "bold",
     )
+    _tell_unused(counters)
     for fault in tally.faults:
         complain(fault)
     if tally.faults:
         raise SystemExit(EXIT_INCOMPLETE)
+
+
+def _tell_unused(counters: Counters) -> None:
+    """Say what sequences may have missed, and the setting that it is due to."""
+    if late := counters.late_events:
+        say(f"{count(late, 'event')} came too late for sequences (lateness_s).")
+    if early := counters.released_early:
+        say(f"{count(early, 'event')} of sequences waited less than lateness_s: too many did.")
+    if evicted := sum(counters.state_evictions.values()):
+        verb = "was" if evicted == 1 else "were"
+        say(
+            f"{count(evicted, 'partial sequence')} {verb} forgotten"
+            " (sequence_keys_max, sequence_rule_keys_max)."
+        )
 
 
 def _refuse_clashes(inputs: Sequence[str], outputs: Iterable[str | None]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, NamedTuple
 
 from streamproc.engine.alert_json import TRUNCATED
@@ -42,6 +43,8 @@ IS_CUT = f'"{TRUNCATED}":true'.encode()
 HEADERS_ROOM_BYTES = 40_000  # key and headers of a context request; values are cut at 32 KiB
 # Later than any event: the year 294,276, the last that 64 bits of microseconds hold.
 _THE_END_MS = 9_223_372_036_854_775
+# Files have no partitions: what a replay reads is one stream, whatever number of files it is in.
+_FILES: Partition = ("", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class Detector:
             ),
         )
         self.sequences = SequenceStates(program.sequences.machines, options.sequence_limits)
+        self._file = ""
+        self._order = count()  # of events from files, for each file's offsets begin anew
 
     def process(self, batch: Batch, now_ms: int) -> Detections:
         """Evaluate a batch and count what became of its records.
@@ -165,6 +170,7 @@ class Detector:
             tally.add_to(self._counters)
             for outputs, more in zip(found, tally.detections, strict=True):
                 outputs.extend(more)
+        self._count_state()
         return found
 
     def _isolate(self, batch: Batch, now_ms: int) -> Tally:
@@ -264,11 +270,19 @@ class Detector:
 
     def _join_sequences(self, batch: Batch, now_ms: int, tally: Tally) -> None:
         """Move the partition's sequences by a whole batch, and by the time that it took."""
+        if not self._options.has_broker_time:
+            state = self.sequences.of(_FILES)
+            if batch.topic != self._file:
+                self._file = batch.topic
+                state.begin_file()
+            for scope, arrival in tally.offers:
+                in_order = arrival._replace(offset=next(self._order))
+                self._report(state.offer(scope, in_order), now_ms, tally)
+            return
         state = self.sequences.of((batch.topic, batch.partition))
         for scope, arrival in tally.offers:
             self._report(state.offer(scope, arrival), now_ms, tally)
-        if self._options.has_broker_time:
-            self._report(state.advance(min(batch.last_timestamp_ms, now_ms)), now_ms, tally)
+        self._report(state.advance(min(batch.last_timestamp_ms, now_ms)), now_ms, tally)
 
     def _count_state(self) -> None:
         budget, counters = self.sequences.budget, self._counters

@@ -93,6 +93,7 @@ class PartitionSequences:
         self._due: list[tuple[int, str]] = []
         self._clock_ms = 0
         self._committed = 0
+        self._before_file: set[str] = set()
         self.changed: set[str] = set()
         self.keys = 0
         budget.enter(self)
@@ -110,6 +111,10 @@ class PartitionSequences:
         if arrival.offset <= scope.offset:
             return []
         found: list[SequenceMatch] = []
+        if name in self._before_file:
+            self._before_file.remove(name)
+            if arrival.timestamp_ns < scope.newest_ns - self._lateness_ns:
+                self._go_back(name, scope, found)
         clock_ms = max(scope.clock_ms, self._clock_ms, arrival.broker_ms)
         # Time passes first, so that batches cut elsewhere give the same answer.
         self._move(name, scope, clock_ms, found)
@@ -163,6 +168,14 @@ class PartitionSequences:
             if touched:
                 self._drop_silent(rule, touched, found)
         return found
+
+    def begin_file(self) -> None:
+        """Learn that what is offered next is from another file.
+
+        If a scope's first event there is too old for the lateness, the file overlaps those
+        before it: the scope's time starts again, and what it has begun stays.
+        """
+        self._before_file = set(self._scopes)
 
     def committed(self, offset: int) -> None:
         """Learn that the partition will not be read again below this offset.
@@ -229,6 +242,14 @@ class PartitionSequences:
         self._schedule(name, scope)
 
     # Moving a scope
+
+    def _go_back(self, name: str, scope: Scope, found: list[SequenceMatch]) -> None:
+        """Release all that waits, and let time start again."""
+        for lane in (scope.ordinary, scope.ahead):
+            while lane.heap:
+                self._release(name, scope, lane.pop(), found, is_ahead=lane is scope.ahead)
+            lane.frontier = None
+        scope.newest_ns = LONG_AGO
 
     def _move(self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]) -> None:
         """Release what is due and settle what is over."""

@@ -263,6 +263,64 @@ def test_sequences_are_found_at_the_end_of_the_input_too(tmp_path: Path):
     assert len({alert["kibana.alert.group.id"] for alert in alerts}) == 1
 
 
+def _pair_rule(tmp_path: Path) -> Path:
+    query = "sequence by host.id with maxspan=1m [process where true] [file where true]"
+    return write_rule(tmp_path / "rules" / "sequence.toml", query, OTHER_RULE_ID)
+
+
+def _file_event(number: int) -> dict[str, Any]:
+    return event(number, event={"category": ["file"], "id": f"event-{number}"})
+
+
+# What the files hold, and the ids of the events of each sequence.
+FILES = {
+    "the second goes on": ([[event(1)], [_file_event(2)]], [("event-1", "event-2")]),
+    # Shuffled within the lateness, and a whole lot earlier than the first file.
+    "the second goes back in time": (
+        [[event(45), _file_event(55)], [_file_event(4), event(3), event(7), _file_event(8)]],
+        [("event-3", "event-4"), ("event-45", "event-55"), ("event-7", "event-8")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "expected"), FILES.values(), ids=FILES.keys())
+def test_sequences_go_on_from_file_to_file(files, expected, tmp_path: Path):
+    """Several files are one stream; one that goes back in time is not late for that."""
+    rule = _pair_rule(tmp_path)
+    paths = [tmp_path / f"{number}.ndjson" for number in range(len(files))]
+    for path, events in zip(paths, files, strict=True):
+        path.write_bytes(ndjson(events))
+
+    result = replay("--rules", rule, *paths)
+
+    assert result.exit_code == 0, result.output
+    groups: dict[str, list[str]] = {}
+    for alert in map(json.loads, result.stdout.splitlines()):
+        if "kibana.alert.group.index" in alert:
+            groups.setdefault(alert["kibana.alert.group.id"], []).append(alert["event"]["id"])
+    assert sorted(map(tuple, groups.values())) == expected
+
+
+def test_what_sequences_did_not_use_is_counted_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An event that comes too late, a key evicted, an event that could not wait."""
+    monkeypatch.setenv("STREAMPROC_SEQUENCE_KEYS_MAX", "1")
+    summary = tmp_path / "summary"
+    events = [event(1), event(50), event(0), event(51, host={"id": "host-2"})]
+
+    result = replay("--rules", _pair_rule(tmp_path), "-", "--summary", summary,
+                    stdin=ndjson(events))  # fmt: skip
+
+    assert json.loads(summary.read_text())["sequences"] == {
+        "late_events": 1,
+        "released_early": 0,
+        "evicted": {OTHER_RULE_ID: 1},
+    }
+    assert "1 event came too late for sequences" in result.stderr
+    assert "1 partial sequence was forgotten" in result.stderr
+
+
 def start_replay(*args: object, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "streamproc", "replay", *map(str, args)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
