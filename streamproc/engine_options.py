@@ -20,6 +20,8 @@ def detector_options(settings: Settings) -> DetectorOptions:
         default_context_requests=settings.default_context_requests,
         sequence_limits=SequenceLimits(
             lateness_ms=int(settings.lateness_s * 1000),
+            # One bound for people to know: that of the worker.
+            buffer_max=settings.sequence_waiting_max,
             waiting_max=settings.sequence_waiting_max,
             rule_keys_max=settings.sequence_rule_keys_max,
             keys_max=settings.sequence_keys_max,

@@ -290,6 +290,7 @@ class Detector:
         counters.sequence_keys_max = budget.limits.keys_max
         counters.sequence_waiting = budget.waiting
         counters.late_events = budget.counts.late_events
+        counters.cut_join_keys = budget.counts.cut_join_keys
         counters.released_early = budget.counts.released_early
         counters.state_evictions = Counter(
             {

@@ -81,6 +81,7 @@ class Counters:
     sequence_keys: int = 0  # join keys held
     sequence_waiting: int = 0  # events that wait for earlier ones
     late_events: int = 0
+    cut_join_keys: int = 0  # events with more join keys than are followed
     released_early: int = 0  # waited less than the lateness, because of a limit
     state_evictions: Counter[str] = field(default_factory=Counter)  # by rule id
     state_errors: Counter[str] = field(default_factory=Counter)  # snapshots not kept, by reason

@@ -263,6 +263,11 @@ class StreamprocCollector(Collector):
             "Events not waited with for lateness_s, because too many wait (sequence_waiting_max).",
             value=counters.released_early,
         )
+        yield CounterMetricFamily(
+            "streamproc_sequence_join_keys_cut",
+            "Events with as many join keys as are followed (1,000) or more.",
+            value=counters.cut_join_keys,
+        )
         yield _counter(
             "streamproc_sequence_state_errors",
             "Snapshots of sequence state that could not be kept or used.",

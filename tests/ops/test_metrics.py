@@ -59,6 +59,7 @@ streamproc_rules_loaded gauge
 streamproc_rules_rejected gauge
 streamproc_ruleset_info gauge digest
 streamproc_sequence_events_released_early_total counter
+streamproc_sequence_join_keys_cut_total counter
 streamproc_sequence_state_entries gauge
 streamproc_sequence_state_errors_total counter reason
 streamproc_sequence_state_evictions_total counter rule_id
@@ -93,6 +94,7 @@ def busy_counters():
     counters.sequence_keys, counters.sequence_keys_max = 70, 100
     counters.sequence_waiting = 30
     counters.late_events = 4
+    counters.cut_join_keys = 2
     counters.released_early = 8
     counters.state_evictions["r-2"] = 9
     counters.state_errors["unreadable"] = 1
@@ -157,6 +159,7 @@ def test_catalogue_of_names_types_and_labels():
         ("streamproc_sequence_state_waiting_events", {}, 30),
         ("streamproc_sequence_state_evictions_total", {"rule_id": "r-2"}, 9),
         ("streamproc_late_events_total", {}, 4),
+        ("streamproc_sequence_join_keys_cut_total", {}, 2),
         ("streamproc_sequence_events_released_early_total", {}, 8),
         ("streamproc_sequence_state_errors_total", {"reason": "unreadable"}, 1),
         ("streamproc_sequence_state_errors_total", {"reason": "stale"}, 0),
