@@ -165,12 +165,10 @@ class Detector:
         """Settle all sequences: no more records will come (the end of a replay)."""
         found = Detections([], [], [])
         for partition, _ in list(self.sequences.items()):
-            tally = Tally()
-            self._report(self.sequences.of(partition).advance(_THE_END_MS), now_ms, tally)
-            tally.add_to(self._counters)
-            for outputs, more in zip(found, tally.detections, strict=True):
+            for outputs, more in zip(
+                found, self.advance(partition, _THE_END_MS, now_ms), strict=True
+            ):
                 outputs.extend(more)
-        self._count_state()
         return found
 
     def _isolate(self, batch: Batch, now_ms: int) -> Tally:
