@@ -118,6 +118,8 @@ def pytest_runtest_makereport(item: pytest.Item):
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    for kind in ("event", "sequence", "parse"):
+        _tell_conformance(terminalreporter, kind)
     left_out = config.stash[LEFT_OUT]
     if left_out:
         reason = next(iter(left_out.values())).splitlines()[0]
@@ -127,3 +129,14 @@ def pytest_terminal_summary(
             red=True,
             bold=True,
         )
+
+
+def _tell_conformance(terminalreporter: pytest.TerminalReporter, kind: str) -> None:
+    """Say how many conformance tests of a kind gave the expected answer, if any ran."""
+    place = f"tests/eql/test_conformance_{kind}.py::"
+    right, wrong = (
+        sum(report.nodeid.startswith(place) for report in terminalreporter.getreports(outcome))
+        for outcome in ("passed", "failed")
+    )
+    if right + wrong:
+        terminalreporter.write_line(f"conformance, {kind}: {right} of {right + wrong} tests right")

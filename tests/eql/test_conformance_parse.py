@@ -1,6 +1,5 @@
 """Real queries: shared conformance cases and a rule collection, read when they are present."""
 
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,12 @@ import pytest
 from streamproc.eql.errors import EqlSyntaxError
 from streamproc.eql.parser import parse_query
 from streamproc.eql.printer import print_query
+from tests.eql.conformance import load
 
 SHARED = Path(__file__).parents[3] / "shared"
 
 
-def _cases(name: str) -> list[Any]:
-    path = SHARED / "conformance" / name
-    if not path.exists():
-        return []
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if isinstance(found, list) else found["cases"]
-
-
-CASES = _cases("cases.json")
+CASES = (load("cases.json") or {"cases": []})["cases"]
 RULES = sorted((SHARED / "corpus" / "detection-rules").rglob("*.toml"))
 
 
@@ -38,7 +30,7 @@ def test_conformance_case(case: dict[str, Any]) -> None:
 
 
 def test_random_sequences_parse() -> None:
-    cases = _cases("sequences.json")
+    cases = load("sequences.json") or []
     if not cases:
         pytest.skip("no shared conformance cases here")
     for case in cases:
