@@ -1,3 +1,3 @@
 """Elastic's EQL detection rules on a Kafka stream of ECS events."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

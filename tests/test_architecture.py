@@ -27,6 +27,8 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "config": ("streamproc.errors",),
     "config_sources": ("streamproc.config", "streamproc.errors"),
     "config_tables": ("streamproc.config", "streamproc.config_sources"),
+    "measured": (),
+    "capacity": ("streamproc.errors", "streamproc.measured"),
     "ndjson": ("streamproc.errors",),
     "topics": ("streamproc.config", "streamproc.errors"),
     "eql": (),

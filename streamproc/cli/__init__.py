@@ -40,6 +40,7 @@ COMMANDS = {
     "rules": Lazy("streamproc.cli.rules:rules", "Check rule files, explain what a rule does."),
     "worker": Lazy("streamproc.cli.worker:worker", "Run the rules on a Kafka stream."),
     "topics": Lazy("streamproc.cli.topics:topics", "Create the Kafka topics."),
+    "plan": Lazy("streamproc.cli.plan:plan_command", "Size workers and partitions for a stream."),
     "config": Lazy("streamproc.cli.config:config", "Show the settings and where each comes from."),
 }
 

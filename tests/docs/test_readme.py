@@ -11,7 +11,18 @@ import pytest
 from streamproc.cli import COMMANDS, main
 from streamproc.config import Settings
 from tests.docs.blocks import read_blocks
-from tests.docs.generated import README, ROOT, parts, with_parts
+from tests.docs.generated import (
+    MEASURED,
+    README,
+    ROOT,
+    SCALING,
+    capacity_table,
+    last_result,
+    measured_numbers,
+    parts,
+    with_measured,
+    with_parts,
+)
 
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md", "CONTRIBUTING.md")
 KINDS = {"run", "kafka", "file", "not run"}
@@ -27,6 +38,24 @@ def test_generated_part_is_fresh(marker):
     text = README.read_text()
 
     assert with_parts(text, {marker: parts()[marker]}) == text, (
+        "stale: run .venv/bin/python -m tests.docs.generated"
+    )
+
+
+def test_scaling_guide_is_fresh():
+    """Its table is what ``streamproc plan`` says of the recorded run."""
+    text = SCALING.read_text()
+
+    assert with_parts(text, {"capacity": capacity_table()}) == text, (
+        "stale: run .venv/bin/python -m tests.docs.generated"
+    )
+
+
+def test_the_capacity_plan_uses_the_last_recorded_run():
+    """``streamproc plan`` calculates with what the benchmark measured, not with older numbers."""
+    source = MEASURED.read_text()
+
+    assert with_measured(source, measured_numbers(last_result())) == source, (
         "stale: run .venv/bin/python -m tests.docs.generated"
     )
 
