@@ -41,7 +41,7 @@ def test_profile_that_cannot_be_written_is_told_at_once(tmp_path):
 
 
 def test_without_a_profile_nothing_is_written(tmp_path):
-    with profiled(None):
+    with pytest.raises(SystemExit), profiled(None):
         work()
 
     assert list(tmp_path.iterdir()) == []
