@@ -26,7 +26,7 @@ from streamproc.engine.decode import decode, suspects
 from streamproc.engine.identity import first
 from streamproc.engine.program import Program
 from streamproc.engine.sequence_budget import SequenceLimits
-from streamproc.engine.sequence_rules import Candidate, Offer
+from streamproc.engine.sequence_rules import Candidate, Offer, rule_id_of
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.engine.sequences import SequenceMatch
 from streamproc.eql.dates import parse_instant
@@ -132,6 +132,17 @@ class Detector:
         self.sequences = SequenceStates(program.sequences.machines, options.sequence_limits)
         self._file = ""
         self._order = count()  # of events from files, for each file's offsets begin anew
+
+    def take_over(self, old: Detector) -> None:
+        """Go on where another detector ends, which is used no more; to be called between batches.
+
+        ``sequences`` is the other's from now on, so that snapshots go on. Partial sequences of
+        rules that are the same in both programs survive. Options about sequences stay as they
+        were. It takes well below a millisecond.
+        """
+        self.sequences = old.sequences
+        self.sequences.adopt(self._program.sequences.machines)
+        self._file, self._order = old._file, old._order
 
     def process(self, batch: Batch, now_ms: int) -> Detections:
         """Evaluate a batch and count what became of its records.
@@ -290,12 +301,10 @@ class Detector:
         counters.late_events = budget.counts.late_events
         counters.cut_join_keys = budget.counts.cut_join_keys
         counters.released_early = budget.counts.released_early
-        counters.state_evictions = Counter(
-            {
-                self._program.sequences.by_name[name].rule.rule_id: count
-                for name, count in budget.counts.evicted_keys.items()
-            }
-        )
+        evictions: Counter[str] = Counter()
+        for name, number in budget.counts.evicted_keys.items():
+            evictions[rule_id_of(name)] += number
+        counters.state_evictions = evictions
 
     def _report(self, found: list[SequenceMatch], now_ms: int, tally: Tally) -> None:
         """Write the alerts of completed sequences."""

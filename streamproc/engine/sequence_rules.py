@@ -113,6 +113,11 @@ class SequenceRules:
                 yield Offer(" ".join(lane), arrival)
 
 
+def rule_id_of(name: str) -> str:
+    """Return the rule's id in the name of its state; also for a rule that went away."""
+    return name.rpartition(":")[0]
+
+
 class _Lane(NamedTuple):
     """What events must have in common to be ordered by one clock; together a scope's name."""
 

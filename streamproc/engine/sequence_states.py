@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from streamproc.engine.sequence_budget import SequenceBudget, SequenceLimits
 from streamproc.engine.sequence_scope import Scope
-from streamproc.engine.sequences import PartitionSequences
+from streamproc.engine.sequences import PartitionSequences, check_spans
 from streamproc.eql.sequence import SequenceMachine
 from streamproc.ops.counters import Partition
 
@@ -33,6 +33,26 @@ class SequenceStates:
             state = PartitionSequences(self._machines, self.budget)
             self._states[partition] = state
         return state
+
+    def adopt(self, machines: Mapping[str, SequenceMachine]) -> None:
+        """Go on with the rules of another program, between two batches.
+
+        Rules of the same name, that is of the same definition (``SequenceRule.name``), keep their
+        partial sequences, their waiting events and matches; others begin anew. This object stays
+        the one that snapshots are taken of. It takes O(partitions x rules), well below a
+        millisecond, however many partial sequences there are.
+
+        To reload: compile the new program and its detector beside the running ones, then, between
+        two batches, call ``new.take_over(old)`` of the detectors, which calls this, and use the
+        new detector from then on.
+
+        Raises:
+            ValueError: A machine has no span; nothing has changed.
+        """
+        check_spans(machines)
+        self._machines = machines
+        for state in self._states.values():
+            state.adopt(machines)
 
     @contextmanager
     def moving(self, partition: Partition) -> Iterator[None]:

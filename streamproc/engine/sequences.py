@@ -34,6 +34,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from streamproc.engine.sequence_budget import SequenceBudget
@@ -52,6 +53,8 @@ from streamproc.eql.sequence import (
 
 # How often, in broker time, a scope that may be forgotten asks whether its offset is committed.
 _COMMIT_POLL_MS = 1_000
+# Keys of rules that went away which are dropped at a time: a moment, between two batches.
+_RETIRED_AT_ONCE = 2_000
 
 
 class SequenceMatch(NamedTuple):
@@ -74,14 +77,11 @@ class PartitionSequences:
         changed: Scopes whose snapshot is outdated; cleared by the caller.
         keys: Join keys held at present, over all rules.
 
-    Raises:
-        ValueError: A machine has no span.
+    Raises ValueError for a machine without a span.
     """
 
     def __init__(self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget) -> None:
-        for rule, machine in machines.items():
-            if machine.maxspan_ns is None:
-                raise ValueError(f"rule {rule} has no span: its state would grow without end")
+        check_spans(machines)
         self._machines = machines
         self._budget = budget
         self._limits = budget.limits
@@ -94,9 +94,21 @@ class PartitionSequences:
         self._clock_ms = 0
         self._committed = 0
         self._before_file: set[str] = set()
+        self._retired: list[str] = []
         self.changed: set[str] = set()
         self.keys = 0
         budget.enter(self)
+
+    def adopt(self, machines: Mapping[str, SequenceMachine]) -> None:
+        """Go on with other rules; those of the same name keep all that they have begun.
+
+        O(rules), so that it takes no time between two batches: what rules that went away have
+        begun is dropped little by little, by ``advance``. A rule that returns begins anew.
+        """
+        for rule in [rule for rule in self._retired if rule in machines]:
+            self._drop_retired(rule, len(self._touched[rule]))
+        self._machines = machines
+        self._retired = [rule for rule in self._touched if rule not in machines]
 
     # What comes in
 
@@ -164,8 +176,10 @@ class PartitionSequences:
                 self.changed.add(name)
             else:
                 self._schedule(name, scope)
+        if self._retired:
+            self._drop_retired(self._retired[-1], _RETIRED_AT_ONCE)
         for rule, touched in self._touched.items():
-            if touched:
+            if touched and rule in self._machines:
                 self._drop_silent(rule, touched, found)
         return found
 
@@ -324,11 +338,11 @@ class PartitionSequences:
     ) -> None:
         self.changed.add(name)
         rule, key = deadline.rule, deadline.key
-        machine = self._machines[rule]
+        machine = self._machines.get(rule)
         state = scope.states.get(rule)
         key_state = None if state is None else state.get(key)
-        if key_state is None:
-            return  # discarded since
+        if machine is None or key_state is None:
+            return  # the rule went away, or the match was discarded since
         for match in machine.settle(key_state, deadline.deadline_ms + 1):
             found.append(_result(rule, machine, match))
         if key_state.is_empty():
@@ -417,6 +431,18 @@ class PartitionSequences:
             self.changed.add(name)
             self._schedule(name, scope)
 
+    def _drop_retired(self, rule: str, count: int) -> None:
+        """Drop some keys of a rule that went away."""
+        touched = self._touched[rule]
+        for name, key in list(islice(touched, count)):
+            scope = self._scopes[name]
+            self._drop_key(name, scope, rule, key)
+            self.changed.add(name)
+            self._schedule(name, scope)
+        if not touched:
+            del self._touched[rule]
+            self._retired.remove(rule)
+
     def _drop_key(self, name: str, scope: Scope, rule: str, key: JoinKey) -> None:
         state: SequenceState = scope.states[rule]
         del state[key]
@@ -457,6 +483,13 @@ class PartitionSequences:
         if scope.due_ms is None or due_ms < scope.due_ms:
             scope.due_ms = due_ms
             heapq.heappush(self._due, (due_ms, name))
+
+
+def check_spans(machines: Mapping[str, SequenceMachine]) -> None:
+    """Raise ValueError for a machine without a span: its state would have no end."""
+    for rule, machine in machines.items():
+        if machine.maxspan_ns is None:
+            raise ValueError(f"rule {rule} has no span: its state would grow without end")
 
 
 def _result(rule: str, machine: SequenceMachine, match: Match) -> SequenceMatch:

@@ -212,6 +212,21 @@ def test_sequence_waits_for_the_lateness_and_then_comes_with_time():
     assert counters.rule_matches == {rule_id(0): 1}
 
 
+def test_sequences_survive_a_change_of_the_rules():
+    """The other detector goes on where this one ends: with what waits, for rules that stay."""
+    limits = SequenceLimits(lateness_ms=30_000)
+    old, _ = detector(PAIR, limits=limits)
+    old.process(batch(document(0)), NOW_MS)
+    other = "sequence by host.id with maxspan=1m [file where true] [process where true]"
+    new, counters = detector(PAIR, other, limits=limits)
+    new.take_over(old)
+    assert new.sequences is old.sequences
+    new.process(RecordList([record(document(1) | FILE, 1)]), NOW_MS)
+    found = new.advance(PLACE, NOW_MS, NOW_MS)
+    assert len(found.alerts) == 3
+    assert counters.rule_matches == {rule_id(0): 1}
+
+
 def test_a_sequence_alert_that_fails_goes_to_dead_letters(monkeypatch):
     """The last event's record, with the rule's name; the next sequence comes out."""
     run, counters = detector(PAIR)

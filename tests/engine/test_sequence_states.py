@@ -7,7 +7,10 @@ import pytest
 from streamproc.engine.sequence_budget import SequenceLimits
 from streamproc.engine.sequence_rules import Candidate, SequenceRules
 from streamproc.engine.sequence_states import SequenceStates
+from streamproc.eql.compiler import CompileOptions
 from streamproc.eql.event import Event
+from streamproc.eql.parser import parse_query
+from streamproc.eql.sequence import SequenceMachine
 from tests.engine.programs import NOW_MS, PAIR, document, record, ruleset
 
 ONE, TWO = ("events", 1), ("events", 2)
@@ -91,3 +94,30 @@ def test_changes_are_seen(states, rules):
     assert not states.has_changes()
     feed(states, rules, TWO, "a")
     assert states.has_changes()
+
+
+def test_other_rules_are_adopted_by_every_partition(states, rules):
+    """Those that are assigned later, too; and the same rules go on with what waits."""
+    feed(states, rules, ONE, "a")
+    changed = SequenceRules(ruleset(PAIR, PAIR.replace("1m", "2m")).rules)
+    states.adopt(changed.machines)
+    found = []
+    for state in (states.of(ONE), states.of(TWO)):
+        for offset, event in ((7, document()), (8, document(1, file={"name": "a.txt"}))):
+            event["event"]["category"] = ["process", "file"]
+            item = record(event, offset)
+            candidates = [Candidate(0, (0, 1)), Candidate(1, (0, 1))]
+            for offer in changed.offers(Event(event), item, candidates, NOW_MS, pytest.fail):
+                found += state.offer(offer.scope, offer.arrival)
+        found += state.advance(NOW_MS + 60_000)
+    assert len(found) == 4
+
+
+def test_a_machine_without_a_span_is_refused_as_a_whole(states, rules):
+    """Before anything has changed."""
+    feed(states, rules, ONE, "a")
+    body = parse_query(PAIR.replace("with maxspan=1m", "")).body
+    with pytest.raises(ValueError, match="no span"):
+        states.adopt({"endless": SequenceMachine(body, CompileOptions())})
+    feed(states, rules, TWO, "b")
+    assert states.budget.waiting == 2

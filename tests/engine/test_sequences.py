@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streamproc.engine import sequences
 from streamproc.engine.sequence_budget import SequenceBudget, SequenceLimits
 from streamproc.engine.sequence_scope import Arrival
 from streamproc.engine.sequences import PartitionSequences, SequenceMatch
@@ -408,3 +409,69 @@ def test_a_machine_without_a_span_is_refused():
     """Its state would grow without end."""
     with pytest.raises(ValueError, match="no span"):
         Bench("sequence by k [a where true] [b where true]")
+
+
+def test_other_rules_are_adopted_and_the_same_ones_go_on():
+    """What they have begun, what waits, and their trailing spans; other hosts' state, too."""
+    bench = Bench(AB, NO_B, AB.replace("1m", "2m"))
+    bench.send("a", 0)
+    bench.send("a", 0, host="other", k=2)
+    bench.send("c", 5, k=1)
+    bench.pass_time(16)
+    bench.send("b", 17, host="other", k=2)
+    bench.machines = {rule: bench.machines[rule] for rule in ("rule0", "rule1")} | {
+        "rule3": _machine("sequence by k with maxspan=1m [b where true] [c where true]")
+    }
+    bench.sequences.adopt(bench.machines)
+    bench.send("c", 20, 21, host="other", k=2)
+    bench.pass_time(200)
+    expected = [("a0", "c2", None), ("a1", "b3"), ("a1", "c4", None)]
+    assert sorted(bench.found, key=str) == expected
+    assert bench.budget.keys == bench.sequences.keys
+
+
+def test_what_a_rule_that_went_away_has_begun_is_dropped_little_by_little(monkeypatch):
+    """No walk over its keys when the rules change; those that went away are let go in the end."""
+    monkeypatch.setattr(sequences, "_RETIRED_AT_ONCE", 3)
+    bench = Bench(AB, AB.replace("1m", "2m"), offline_ms=DAY_MS)
+    for number in range(4):
+        bench.send("a", number, k=number, host=f"h{number % 2}")
+    bench.pass_time(20)
+    bench.sequences.changed.clear()
+    bench.sequences.adopt({"rule0": bench.machines["rule0"]})
+    assert bench.budget.keys == 8
+    bench.pass_time(21)
+    assert bench.budget.keys == 5
+    bench.pass_time(22)
+    assert bench.budget.keys == bench.sequences.keys == 4
+    assert bench.sequences.changed == {"h0", "h1"}
+    bench.pass_time(23)
+    assert bench.sequences.keys_of("rule0") == 4
+
+
+def test_a_rule_that_returns_begins_anew():
+    """It has not seen what came in between."""
+    bench = Bench(AB, NO_B)
+    bench.send("a", 0)
+    bench.send("c", 1)
+    bench.pass_time(15)
+    both = bench.machines
+    bench.sequences.adopt({})
+    bench.sequences.adopt(both)
+    bench.send("b", 20)
+    bench.pass_time(DAY_MS)
+    assert bench.found == []
+    assert bench.budget.keys == 0
+
+
+def test_a_trailing_span_of_a_rule_that_went_away_ends_in_silence():
+    """Its deadline is still noted with the host."""
+    bench = Bench(NO_B)
+    bench.send("a", 0)
+    bench.send("c", 1)
+    bench.pass_time(15)
+    bench.sequences.adopt({})
+    bench.send("a", 200)
+    bench.pass_time(DAY_MS)
+    assert bench.found == []
+    assert bench.budget.keys == 0
