@@ -49,6 +49,11 @@ def setting_rows(effective: EffectiveSettings) -> list[SettingRow]:
     ]
 
 
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """Setting to value as JSON can hold it, secrets masked."""
+    return {name: _plain(getattr(settings, name)) for name in Settings.model_fields}
+
+
 def render_settings_table(effective: EffectiveSettings) -> str:
     """Aligned columns for a terminal: setting, value with unit, origin, meaning."""
     lines = [("SETTING", "VALUE", "ORIGIN", "MEANING")]

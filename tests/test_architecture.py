@@ -45,6 +45,7 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "ops": ("streamproc.errors", "streamproc.model"),
     "transport": (
         "streamproc.config",
+        "streamproc.config_tables",
         "streamproc.engine",
         "streamproc.engine_options",
         "streamproc.eql",

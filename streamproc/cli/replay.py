@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -219,7 +220,7 @@ def summarize(
         "outcomes": {outcome: counters.outcomes[outcome] for outcome in OUTCOMES},
         "alerts": sum(counters.alerts.values()),
         "alerts_by_rule": dict(counters.rule_matches),
-        "context_requests": dict(counters.context_requests),
+        "context_requests": _by_result(counters.context_requests),
         "dead_letters": dict(counters.dead_letters),
         "incomplete": dict(counters.incomplete),
         "sequences": {
@@ -264,6 +265,14 @@ def _close(
         complain(fault)
     if tally.faults:
         raise SystemExit(EXIT_INCOMPLETE)
+
+
+def _by_result(requests: Counter[tuple[str, str]]) -> dict[str, int]:
+    """Context requests of all kinds together."""
+    found: Counter[str] = Counter()
+    for (_, result), number in requests.items():
+        found[result] += number
+    return dict(found)
 
 
 def _tell_unused(counters: Counters) -> None:

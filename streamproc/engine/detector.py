@@ -94,9 +94,9 @@ class Tally:
     incomplete: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     rule_matches: Counter[str] = field(default_factory=Counter)
-    rule_errors: Counter[str] = field(default_factory=Counter)
+    rule_errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
-    context_requests: Counter[str] = field(default_factory=Counter)
+    context_requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
 
@@ -235,17 +235,21 @@ class Detector:
         singles, sequences = self._program.split(candidates)
         faults: list[str] = []
         is_match = False
+        doing = "evaluation"
         for position in singles:
             rule = self._program.rules[position]
             try:
                 # Few rules match: asking for the index only then costs less than leaving rules out.
                 if self._program.matchers[position](event) and selector.applies(event, position):
+                    doing = "output"
                     self._detect(Match(rule, event, record, now_ms), tally)
+                    doing = "evaluation"
                     is_match = True
             except Exception as error:  # noqa: BLE001  # one rule's error must not stop the others
                 if selector.applies(event, position):
-                    tally.rule_errors[rule.rule_id] += 1
+                    tally.rule_errors[rule.rule_id, doing] += 1
                     faults.append(f"rule {rule.rule_id}: {type(error).__name__}: {error}")
+                doing = "evaluation"
         if sequences:
             self._offer(event, record, sequences, now_ms, tally, faults)
         if faults:
@@ -270,7 +274,7 @@ class Detector:
         wall_ms = now_ms if self._options.has_broker_time else None
 
         def on_error(rule: Rule, error: Exception) -> None:
-            tally.rule_errors[rule.rule_id] += 1
+            tally.rule_errors[rule.rule_id, "evaluation"] += 1
             faults.append(f"rule {rule.rule_id}: {type(error).__name__}: {error}")
 
         tally.offers.extend(
@@ -314,7 +318,7 @@ class Detector:
             try:
                 self._detect_sequence(rule, match.key, records, now_ms, tally)
             except Exception as error:  # noqa: BLE001  # the other sequences must come out
-                tally.rule_errors[rule.rule_id] += 1
+                tally.rule_errors[rule.rule_id, "output"] += 1
                 reason = f"sequence {rule.rule_id}: {type(error).__name__}: {error}"
                 self._letter(tally, records[-1], FAILED, reason)
 
@@ -346,8 +350,9 @@ class Detector:
         tally.detections.alerts.extend(alerts)
         if cut := sum(IS_CUT in alert.value for alert in alerts):
             tally.truncated["alert"] += cut
+        kind = "rule" if rule.investigate else "default"
         for request in requests:
-            tally.context_requests[request.status] += 1
+            tally.context_requests[kind, request.status] += 1
             tally.detections.context_requests.append(request.output)
 
     def _reject(self, tally: Tally, record: Record, fault: DecodeError) -> None:

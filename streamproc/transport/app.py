@@ -15,28 +15,22 @@ from typing import Any, NoReturn
 import faust
 from mode import Service
 
-from streamproc import __version__
 from streamproc.config import Settings
 from streamproc.engine.detector import Detector
 from streamproc.engine.program import Program
 from streamproc.engine_options import detector_options, span_default_ms
 from streamproc.errors import ConfigError
+from streamproc.ops.collector import StreamprocCollector, metrics_registry
 from streamproc.ops.counters import Counters
 from streamproc.ops.logs import logging_config
-from streamproc.ops.metrics import (
-    MetricsServer,
-    RuleFacts,
-    StreamprocCollector,
-    WorkerFacts,
-    metrics_registry,
-    serve_metrics,
-)
+from streamproc.ops.metrics import MetricsServer, serve_metrics
 from streamproc.ruleset.loader import load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
 from streamproc.transport.agents import define_clock, define_detect_agent
 from streamproc.transport.batch import BatchTopic
 from streamproc.transport.ends import PartitionEnds
+from streamproc.transport.facts import worker_facts
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.publisher import OutputTopics, Publisher
 from streamproc.transport.sequence_store import SequenceStore, StateTopic
@@ -165,16 +159,6 @@ def transport_options(
     )
 
 
-def worker_facts(ruleset: RuleSet) -> WorkerFacts:
-    """Return what the metrics say of a rule set."""
-    return WorkerFacts(
-        version=__version__,
-        ruleset_digest=ruleset.digest,
-        rules=tuple(RuleFacts(rule.rule_id, rule.name, rule.severity) for rule in ruleset.rules),
-        rules_rejected=len(ruleset.rejected),
-    )
-
-
 def _tell_when_ready(app: Any, settings: Settings) -> None:
     """Say what is read and where, once for each assignment."""
 
@@ -191,7 +175,7 @@ def _tell_when_ready(app: Any, settings: Settings) -> None:
 
 
 def _serve_metrics(app: Any, settings: Settings, counters: Counters, ruleset: RuleSet) -> None:
-    collector = StreamprocCollector(counters, worker_facts(ruleset))
+    collector = StreamprocCollector(counters, worker_facts(settings, ruleset))
 
     @app.service
     class Metrics(Service):

@@ -297,7 +297,7 @@ class Producer(FaustProducer):
         if error is None:
             self._counters.records_produced[topic] += 1
             return
-        self._counters.produce_errors[topic] += 1
+        self._counters.produce_errors[topic, reason_of(error)] += 1
         failure = DeliveryFailedError(f"the broker refused an output for {topic}: {error.str()}")
         self._on_loop(lambda: self._fail(failure))
         # Set here too: the epoch may be complete before the loop gets to it.

@@ -123,8 +123,7 @@ class SequenceStore:
             self._states.restore((self._topic.events, number), scopes)
             restored += len(scopes)
         seconds = time.monotonic() - started_s
-        self._counters.state_restores += 1
-        self._counters.state_restore_seconds += seconds
+        self._counters.state_restore.observe(seconds)
         logger.info(
             "restored %d scopes of sequence state for %d partitions in %.2f s",
             restored, len(numbers), seconds,

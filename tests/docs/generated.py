@@ -1,4 +1,4 @@
-"""The parts of the README that are written by a program: settings, metrics, measured rates.
+"""The parts of the documents that a program writes: settings, metrics, measured rates.
 
 ``python -m tests.docs.generated`` brings them up to date; ``test_readme.py`` fails while they are
 stale.
@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from prometheus_client.core import Metric
 
 from streamproc import capacity, measured
 from streamproc.config_tables import render_reference
-from streamproc.ops.counters import Counters, Lag
-from streamproc.ops.metrics import RuleFacts, StreamprocCollector, WorkerFacts
+from tests.docs.metrics_page import metrics_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 SCALING = ROOT / "docs" / "scaling.md"
+METRICS = ROOT / "docs" / "metrics.md"
 MEASURED = ROOT / "streamproc" / "measured.py"
 
 # Rule set of the capacity plan to the contender that measured it.
@@ -31,14 +30,11 @@ _RULE_SETS = {
     "corpus": "all single-event rules of detection-rules",
 }
 
-_SUFFIXES = {"counter": "_total", "info": "_info"}
-
 
 def parts() -> dict[str, str]:
     """Marker to the text that belongs between ``<!-- marker:begin -->`` and ``:end``."""
     return {
         "settings": render_reference(),
-        "metrics": metrics_reference(),
         "benchmark": benchmark_table(last_result()),
     }
 
@@ -121,40 +117,6 @@ def last_result() -> dict[str, Any]:
     return result
 
 
-def metrics_reference() -> str:
-    """A Markdown table of all metrics, from the collector itself."""
-    lines = ["| Metric | Type | Labels | Meaning |", "| --- | --- | --- | --- |"]
-    for metric in StreamprocCollector(_counters(), _facts()).collect():
-        name = metric.name + _SUFFIXES.get(metric.type, "")
-        labels = ", ".join(f"`{label}`" for label in _labels(metric))
-        lines.append(f"| `{name}` | {metric.type} | {labels} | {metric.documentation} |")
-    return "\n".join(lines) + "\n"
-
-
-def _labels(metric: Metric) -> list[str]:
-    found = dict.fromkeys(label for sample in metric.samples for label in sample.labels)
-    return [label for label in found if label != "le"]
-
-
-def _facts() -> WorkerFacts:
-    return WorkerFacts("", "", (RuleFacts("id", "name", "low"),), 0)
-
-
-def _counters() -> Counters:
-    """Counters in which everything has happened once, so that every label is seen."""
-    counters = Counters()
-    place = ("topic", 0)
-    for counter in (counters.records_consumed, counters.records_lost):
-        counter[place] = 1
-    for name in (
-        "record_bytes", "incomplete", "records_produced", "produce_errors",
-        "state_evictions",
-    ):  # fmt: skip
-        getattr(counters, name)["word"] = 1
-    counters.partitions[place] = Lag(1, 1, 1)
-    return counters
-
-
 def with_parts(markdown: str, texts: dict[str, str]) -> str:
     """The text with each part put between its markers; raises ValueError if they are missing."""
     for marker, text in texts.items():
@@ -169,6 +131,7 @@ def with_parts(markdown: str, texts: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     README.write_text(with_parts(README.read_text(), parts()))
+    METRICS.write_text(with_parts(METRICS.read_text(), {"metrics": metrics_reference()}))
     MEASURED.write_text(with_measured(MEASURED.read_text(), measured_numbers(last_result())))
     # The plan calculates with the numbers that were written just now.
     importlib.reload(measured)

@@ -127,7 +127,7 @@ def test_a_rule_that_fails_stops_no_other_rule(monkeypatch):
     matchers = run._program.matchers
     monkeypatch.setattr(run._program, "matchers", (fail, matchers[1]))
     found = run.process(batch(document()), NOW_MS)
-    assert counters.rule_errors == {rule_id(0): 1}
+    assert counters.rule_errors == {(rule_id(0), "evaluation"): 1}
     assert counters.rule_matches == {rule_id(1): 1}
     assert counters.outcomes == {"failed": 1}
     assert len(found.alerts) == 1
@@ -146,7 +146,7 @@ def test_a_sequence_rule_that_fails_stops_no_other_sequence(monkeypatch):
     monkeypatch.setattr(run._program.sequences.rules[0].machine, "hits", fail)
     run.process(batch(document(0), document(1) | FILE), NOW_MS)
     found = run.finish(NOW_MS)
-    assert counters.rule_errors == {rule_id(0): 2}
+    assert counters.rule_errors == {(rule_id(0), "evaluation"): 2}
     assert counters.rule_matches == {rule_id(1): 1}
     assert len(found.alerts) == 3  # two building blocks and a shell
 
@@ -243,7 +243,7 @@ def test_a_sequence_alert_that_fails_goes_to_dead_letters(monkeypatch):
     values = [document(0), document(1) | FILE, document(2), document(3) | FILE]
     found = run.process(batch(*values), NOW_MS)
     rest = run.finish(NOW_MS)
-    assert counters.rule_errors == {rule_id(0): 1}
+    assert counters.rule_errors == {(rule_id(0), "output"): 1}
     letters = found.dead_letters + rest.dead_letters
     assert [letter.key for letter in letters] == [b"events:3:1"]
     assert len(found.alerts) + len(rest.alerts) == 3

@@ -4,26 +4,41 @@ import threading
 import urllib.request
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.errors import ConfigError
-from streamproc.ops.counters import AGE_BUCKETS_S, Counters, Lag
-from streamproc.ops.metrics import (
-    OUTCOMES,
-    RuleFacts,
-    StreamprocCollector,
-    WorkerFacts,
-    metrics_registry,
-    serve_metrics,
+from streamproc.ops.collector import StreamprocCollector, metrics_registry
+from streamproc.ops.collector_input import OUTCOMES
+from streamproc.ops.counters import (
+    AGE_BUCKETS_S,
+    PHASE_BUCKETS_S,
+    PRODUCE_BUCKETS_S,
+    REBALANCE_BUCKETS_S,
+    Counters,
+    Exemplar,
+    Histogram,
+    Lag,
 )
+from streamproc.ops.facts import RejectedRule, RuleFacts, WorkerFacts
+from streamproc.ops.metrics import serve_metrics
 
 NOW_S = 1_700_000_000.0
 FACTS = WorkerFacts(
     version="1.2.3",
+    revision="cafe",
     ruleset_digest="abc",
-    rules=(RuleFacts("r-1", "First rule", "high"), RuleFacts("r-2", 'Quote " rule', "low")),
-    rules_rejected=3,
+    config_digest="def",
+    rules=(
+        RuleFacts("r-1", "First rule", "high"),
+        RuleFacts("r-2", 'Quote " rule', "low", "sequence"),
+    ),
+    rejected=tuple(RejectedRule(f"{n}.toml", "why") for n in range(3)),
+    output_topics=("out",),
+    loaded_at_s=NOW_S - 100,
 )
 
 # Dashboards and alerts are built on these: a change here is a change for every operator.
@@ -31,41 +46,62 @@ CATALOGUE = """
 streamproc_alerts_published_total counter severity
 streamproc_alerts_suppressed_total counter reason
 streamproc_assigned_partitions gauge
-streamproc_build_info gauge python_version version
+streamproc_backpressure gauge
+streamproc_batch_phase_duration_seconds histogram le phase
+streamproc_build_info gauge python_version revision version
+streamproc_canary_failures_total counter reason
+streamproc_canary_last_seen_timestamp_seconds gauge
+streamproc_canary_latency_seconds gauge
+streamproc_canary_received_total counter
+streamproc_canary_sent_total counter
 streamproc_commit_failures_total counter reason
+streamproc_config_info gauge digest
 streamproc_consumer_lag_records gauge partition topic
 streamproc_consumer_lag_seconds gauge partition topic
-streamproc_context_requests_total counter status
+streamproc_context_requests_total counter kind result
 streamproc_dead_letter_records_total counter reason
+streamproc_detection_latency_seconds histogram le severity
 streamproc_event_age_seconds histogram le
+streamproc_event_loop_lag_seconds gauge
 streamproc_events_incomplete_total counter field
 streamproc_events_invalid_total counter reason
 streamproc_events_processed_total counter outcome
+streamproc_heartbeat_timestamp_seconds gauge
 streamproc_kafka_errors_total counter reason
 streamproc_last_processed_timestamp_seconds gauge
 streamproc_late_events_total counter
 streamproc_outputs_truncated_total counter output
 streamproc_prefilter_ended_ratio gauge
-streamproc_produce_errors_total counter topic
+streamproc_produce_duration_seconds histogram le topic
+streamproc_produce_errors_total counter reason topic
+streamproc_produce_pending_records gauge
+streamproc_rebalance_duration_seconds histogram le
 streamproc_rebalances_total counter reason
 streamproc_record_bytes_consumed_total counter topic
 streamproc_records_consumed_total counter partition topic
 streamproc_records_lost_total counter partition topic
 streamproc_records_produced_total counter topic
-streamproc_rule_errors_total counter rule_id
-streamproc_rule_info gauge rule_id rule_name severity
+streamproc_rule_errors_total counter reason rule_id
+streamproc_rule_evaluation_seconds_total counter rule_id
+streamproc_rule_info gauge rule_id rule_name severity type
 streamproc_rule_matches_total counter rule_id severity
-streamproc_rules_loaded gauge
+streamproc_rule_state_evictions_total counter rule_id
+streamproc_rules_loaded gauge type
 streamproc_rules_rejected gauge
 streamproc_ruleset_info gauge digest
+streamproc_ruleset_last_reload_success_timestamp_seconds gauge
+streamproc_ruleset_reloads_total counter result
 streamproc_sequence_events_released_early_total counter
 streamproc_sequence_join_keys_cut_total counter
+streamproc_sequence_state_bytes gauge
 streamproc_sequence_state_entries gauge
 streamproc_sequence_state_errors_total counter reason
-streamproc_sequence_state_evictions_total counter rule_id
+streamproc_sequence_state_evictions_total counter reason
 streamproc_sequence_state_limit_entries gauge
 streamproc_sequence_state_waiting_events gauge
-streamproc_state_restore_duration_seconds summary
+streamproc_state_restore_duration_seconds histogram le
+streamproc_tls_certificate_expiry_timestamp_seconds gauge role
+streamproc_unready gauge reason
 """
 
 
@@ -79,11 +115,16 @@ def busy_counters():
     counters.incomplete["host.id"] = 5
     counters.dead_letters.update({"json": 3, "failed": 2})
     counters.rule_matches["r-1"] = 1
-    counters.rule_errors["r-2"] = 2
+    counters.rule_errors.update({("r-2", "evaluation"): 2, ("r-2", "output"): 1})
+    counters.rule_seconds["r-1"] = 0.25
+    counters.reloads["refused"] = 1
     counters.alerts["high"] = 1
-    counters.context_requests["partial"] = 6
+    counters.context_requests["default", "partial"] = 6
     counters.records_produced["out"] = 12
-    counters.produce_errors["out"] = 1
+    counters.produce_errors["out", "timeout"] = 1
+    counters.produce_seconds["out"] = Histogram(PRODUCE_BUCKETS_S)
+    counters.produce_seconds["out"].observe(0.002)
+    counters.outputs_pending = 3
     counters.truncated["alert"] = 1
     counters.commit_failures["timeout"] = 1
     counters.kafka_errors["auth"] = 1
@@ -98,7 +139,17 @@ def busy_counters():
     counters.released_early = 8
     counters.state_evictions["r-2"] = 9
     counters.state_errors["unreadable"] = 1
-    counters.state_restores, counters.state_restore_seconds = 2, 1.5
+    counters.sequence_state_bytes = 12_345
+    counters.state_restore.observe(0.5)
+    counters.state_restore.observe(1.0)
+    counters.rebalance_seconds.observe(3.0)
+    counters.phases["commit"].observe(0.02)
+    counters.detection_latency["high"].observe(0.3, exemplar=Exemplar("a-1", 0.3, NOW_S))
+    counters.heartbeat_s, counters.loop_lag_s = NOW_S - 1, 0.125
+    counters.is_held_back = True
+    counters.canary.sent, counters.canary.received = 5, 4
+    counters.canary.failed["authorization"] = 1
+    counters.canary.last_seen_s, counters.canary.latency_s = NOW_S - 7, 0.04
     counters.event_age.observe(0.2, 95)
     counters.event_age.observe(5_000, 5)
     return counters
@@ -106,7 +157,14 @@ def busy_counters():
 
 def scrape(counters, facts=FACTS):
     """What Prometheus reads: (sample name, labels as sorted pairs) -> value, and the families."""
-    registry = metrics_registry(StreamprocCollector(counters, facts, lambda: NOW_S))
+    collector = StreamprocCollector(
+        counters,
+        facts,
+        unready=lambda: frozenset({"brokers"}),
+        expiries=lambda: {"client": NOW_S + 60},
+        clock=lambda: NOW_S,
+    )
+    registry = metrics_registry(collector)
     families = list(text_string_to_metric_families(generate_latest(registry).decode()))
     samples = {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -153,11 +211,38 @@ def test_catalogue_of_names_types_and_labels():
         ("streamproc_event_age_seconds_sum", {}, 25_019),
         ("streamproc_rule_matches_total", {"rule_id": "r-1", "severity": "high"}, 1),
         ("streamproc_rule_matches_total", {"rule_id": "r-2", "severity": "low"}, 0),
-        ("streamproc_rule_errors_total", {"rule_id": "r-2"}, 2),
+        ("streamproc_rule_errors_total", {"rule_id": "r-2", "reason": "evaluation"}, 2),
+        ("streamproc_rule_errors_total", {"rule_id": "r-2", "reason": "output"}, 1),
+        ("streamproc_rule_errors_total", {"rule_id": "r-1", "reason": "evaluation"}, 0),
+        ("streamproc_rule_evaluation_seconds_total", {"rule_id": "r-1"}, 0.25),
+        ("streamproc_ruleset_reloads_total", {"result": "refused"}, 1),
+        ("streamproc_ruleset_reloads_total", {"result": "accepted"}, 0),
+        ("streamproc_ruleset_last_reload_success_timestamp_seconds", {}, NOW_S - 100),
+        ("streamproc_config_info", {"digest": "def"}, 1),
+        ("streamproc_sequence_state_bytes", {}, 12_345),
+        ("streamproc_rebalance_duration_seconds_sum", {}, 3.0),
+        ("streamproc_batch_phase_duration_seconds_count", {"phase": "commit"}, 1),
+        ("streamproc_batch_phase_duration_seconds_count", {"phase": "prefilter"}, 0),
+        ("streamproc_detection_latency_seconds_bucket", {"severity": "high", "le": "0.5"}, 1),
+        ("streamproc_detection_latency_seconds_count", {"severity": "low"}, 0),
+        ("streamproc_produce_duration_seconds_bucket", {"topic": "out", "le": "0.0025"}, 1),
+        ("streamproc_produce_pending_records", {}, 3),
+        ("streamproc_unready", {"reason": "brokers"}, 1),
+        ("streamproc_unready", {"reason": "partitions"}, 0),
+        ("streamproc_backpressure", {}, 1),
+        ("streamproc_heartbeat_timestamp_seconds", {}, NOW_S - 1),
+        ("streamproc_event_loop_lag_seconds", {}, 0.125),
+        ("streamproc_tls_certificate_expiry_timestamp_seconds", {"role": "client"}, NOW_S + 60),
+        ("streamproc_canary_sent_total", {}, 5),
+        ("streamproc_canary_received_total", {}, 4),
+        ("streamproc_canary_failures_total", {"reason": "authorization"}, 1),
+        ("streamproc_canary_last_seen_timestamp_seconds", {}, NOW_S - 7),
+        ("streamproc_canary_latency_seconds", {}, 0.04),
         ("streamproc_sequence_state_entries", {}, 70),
         ("streamproc_sequence_state_limit_entries", {}, 100),
         ("streamproc_sequence_state_waiting_events", {}, 30),
-        ("streamproc_sequence_state_evictions_total", {"rule_id": "r-2"}, 9),
+        ("streamproc_sequence_state_evictions_total", {"reason": "capacity"}, 9),
+        ("streamproc_rule_state_evictions_total", {"rule_id": "r-2"}, 9),
         ("streamproc_late_events_total", {}, 4),
         ("streamproc_sequence_join_keys_cut_total", {}, 2),
         ("streamproc_sequence_events_released_early_total", {}, 8),
@@ -167,20 +252,28 @@ def test_catalogue_of_names_types_and_labels():
         ("streamproc_state_restore_duration_seconds_sum", {}, 1.5),
         ("streamproc_alerts_published_total", {"severity": "high"}, 1),
         ("streamproc_alerts_published_total", {"severity": "critical"}, 0),
-        ("streamproc_context_requests_total", {"status": "partial"}, 6),
+        ("streamproc_context_requests_total", {"kind": "default", "result": "partial"}, 6),
+        ("streamproc_context_requests_total", {"kind": "rule", "result": "resolved"}, 0),
         ("streamproc_records_produced_total", {"topic": "out"}, 12),
-        ("streamproc_produce_errors_total", {"topic": "out"}, 1),
+        ("streamproc_produce_errors_total", {"topic": "out", "reason": "timeout"}, 1),
+        ("streamproc_produce_errors_total", {"topic": "out", "reason": "other"}, 0),
         ("streamproc_commit_failures_total", {"reason": "timeout"}, 1),
         ("streamproc_kafka_errors_total", {"reason": "auth"}, 1),
         ("streamproc_rebalances_total", {"reason": "lost"}, 0),
         ("streamproc_records_lost_total", {"topic": "in", "partition": "9"}, 11),
         ("streamproc_assigned_partitions", {}, 2),
-        ("streamproc_rules_loaded", {}, 2),
+        ("streamproc_rules_loaded", {"type": "query"}, 1),
+        ("streamproc_rules_loaded", {"type": "sequence"}, 1),
         ("streamproc_rules_rejected", {}, 3),
         ("streamproc_ruleset_info", {"digest": "abc"}, 1),
         (
             "streamproc_rule_info",
-            {"rule_id": "r-2", "rule_name": 'Quote " rule', "severity": "low"},
+            {
+                "rule_id": "r-2",
+                "rule_name": 'Quote " rule',
+                "severity": "low",
+                "type": "sequence",
+            },
             1,
         ),
     ],
@@ -222,15 +315,21 @@ def test_unknown_lag_is_left_out(lag):
     assert samples[("streamproc_assigned_partitions",)] == 1
 
 
-def test_age_without_a_timestamp_is_left_out():
-    """Behind by a known number of records, by an unknown time."""
-    counters = Counters()
-    counters.partitions[("in", 0)] = Lag(position=3, end=5)
-    samples, _ = scrape(counters)
-    partition = (("partition", "0"), ("topic", "in"))
-
-    assert samples[("streamproc_consumer_lag_records", *partition)] == 2
-    assert ("streamproc_consumer_lag_seconds", *partition) not in samples
+@pytest.mark.parametrize(
+    ("lag", "seconds"),
+    [
+        pytest.param(Lag(3, 5), None, id="no time is known"),
+        pytest.param(Lag(5, 5), 0, id="caught up, idle since the assignment"),
+        pytest.param(Lag(3, 5, timestamp_ms=90_000), 10, id="as old as the last one processed"),
+        pytest.param(Lag(3, 5, next_timestamp_ms=95_000), 5, id="the next one is known"),
+        pytest.param(Lag(3, 5, 90_000, 92_000, 99_000), 8, id="the next one counts"),
+        pytest.param(Lag(3, 5, 10_000, 0, 99_000), 1, id="a record after an idle night"),
+        pytest.param(Lag(3, 5, 101_000), 0, id="clocks that differ give no negative age"),
+    ],
+)
+def test_lag_in_seconds(lag, seconds):
+    """The age of the next record, or of what bounds it; never a false alarm after idle hours."""
+    assert lag.seconds(100.0) == seconds
 
 
 def test_created_series_are_not_exported():
@@ -240,25 +339,87 @@ def test_created_series_are_not_exported():
     assert not [key for key in samples if key[0].endswith("_created")]
 
 
-def test_buckets_are_all_there_and_grow():
-    """A bucket per bound and +Inf; each holds all events of the smaller ones."""
+@pytest.mark.parametrize(
+    ("name", "labels", "bounds"),
+    [
+        ("streamproc_event_age_seconds", {}, AGE_BUCKETS_S),
+        ("streamproc_detection_latency_seconds", {"severity": "high"}, AGE_BUCKETS_S),
+        ("streamproc_batch_phase_duration_seconds", {"phase": "commit"}, PHASE_BUCKETS_S),
+        ("streamproc_produce_duration_seconds", {"topic": "out"}, PRODUCE_BUCKETS_S),
+        ("streamproc_rebalance_duration_seconds", {}, REBALANCE_BUCKETS_S),
+        ("streamproc_state_restore_duration_seconds", {}, REBALANCE_BUCKETS_S),
+    ],
+)
+def test_buckets_are_all_there_and_grow(name, labels, bounds):
+    """A bucket per bound and +Inf; each holds all observations of the smaller ones."""
     samples, _ = scrape(busy_counters())
-    cells = [value for key, value in samples.items() if key[0].endswith("_seconds_bucket")]
+    cells = {
+        float(dict(key[1:])["le"]): value
+        for key, value in samples.items()
+        if key[0] == f"{name}_bucket" and labels.items() <= dict(key[1:]).items()
+    }
 
-    assert len(cells) == len(AGE_BUCKETS_S) + 1
-    assert cells == sorted(cells)
+    assert list(cells) == [*bounds, float("inf")]
+    assert list(cells.values()) == sorted(cells.values())
+    assert cells[float("inf")] > 0
+
+
+@given(seconds=st.floats(0, 10_000), times=st.integers(1, 500))
+def test_observation_lies_in_the_cell_of_its_bound(seconds, times):
+    """Bounds are inclusive, as Prometheus' ``le`` is."""
+    seen = Histogram()
+    seen.observe(seconds, times)
+    [position] = [at for at, count in enumerate(seen.counts) if count]
+
+    assert seen.counts[position] == times
+    assert all(seconds > bound for bound in AGE_BUCKETS_S[:position])
+    assert all(seconds <= bound for bound in AGE_BUCKETS_S[position:])
+
+
+def test_latency_names_an_alert_as_exemplar():
+    """In OpenMetrics' format, on the bucket that it fell into."""
+    registry = metrics_registry(StreamprocCollector(busy_counters(), FACTS))
+    text = openmetrics.generate_latest(registry).decode()
+    bucket = 'streamproc_detection_latency_seconds_bucket{le="0.5",severity="high"} 1.0'
+    [line] = [line for line in text.splitlines() if line.startswith(bucket)]
+
+    assert line == f'{bucket} # {{alert_id="a-1"}} 0.3 {NOW_S}'
+
+
+def test_facts_can_be_replaced():
+    """A scrape after a reload shows the new rules and the counts of those that stayed."""
+    counters = busy_counters()
+    collector = StreamprocCollector(counters, FACTS)
+    registry = metrics_registry(collector)
+    rules = (RuleFacts("r-1", "First rule", "high"), RuleFacts("r-3", "Third rule", "low"))
+    collector.facts = WorkerFacts("1.2.3", "xyz", rules)
+    text = generate_latest(registry).decode()
+
+    assert 'streamproc_rule_matches_total{rule_id="r-1",severity="high"} 1.0' in text
+    assert 'streamproc_rule_matches_total{rule_id="r-3",severity="low"} 0.0' in text
+    assert 'streamproc_rule_matches_total{rule_id="r-2"' not in text
+    assert 'streamproc_ruleset_info{digest="xyz"} 1.0' in text
 
 
 def test_series_stay_within_budget():
-    """A thousand rules on 32 partitions: fewer than 5,000 series for one worker."""
-    rules = tuple(RuleFacts(f"r-{n}", f"Rule {n}", "high") for n in range(1_000))
-    counters = Counters()
+    """A thousand rules on 32 partitions, each with all that it can have: below 5,000 series."""
+    counters = busy_counters()
+    rules = []
+    for number in range(1_000):
+        rules.append(RuleFacts(f"rule-{number}", f"Rule {number}", "high"))
+        counters.rule_seconds[f"rule-{number}"] = 1.0
+    for topic in ("alerts", "context-requests", "dead-letters", "sequence-state", "events"):
+        counters.records_produced[topic] = 1
+        counters.produce_seconds[topic] = Histogram(PRODUCE_BUCKETS_S)
     for partition in range(32):
         counters.records_consumed[("in", partition)] = 1
+        counters.records_lost[("in", partition)] = 1
         counters.partitions[("in", partition)] = Lag(1, 2, 3)
-    samples, _ = scrape(counters, WorkerFacts("1", "d", rules, 0))
+    outputs = ("alerts", "context-requests", "dead-letters")
+    facts = WorkerFacts("1", "d", tuple(rules), output_topics=outputs)
+    samples, _ = scrape(counters, facts)
 
-    assert 3_000 < len(samples) < 5_000
+    assert 4_000 < len(samples) < 5_000
 
 
 def test_scrape_survives_a_worker_that_goes_on_counting():

@@ -168,7 +168,7 @@ def test_a_failed_delivery_stops_commits_and_crashes(cluster, caplog) -> None:
 
     counters = asyncio.run(run())
     assert committed(cluster.bootstrap, 4) == [None] * 4
-    assert counters.produce_errors["alerts"] > 0
+    assert counters.produce_errors["alerts", "other"] > 0
     assert "the broker refused an output for alerts" in caplog.text
 
 

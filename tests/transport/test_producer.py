@@ -102,7 +102,7 @@ def test_a_refused_output_fails_every_later_confirmation(cluster) -> None:
         return producer.options.counters
 
     counters = with_producer(cluster, use)
-    assert counters.produce_errors == {"alerts": 1}
+    assert counters.produce_errors == {("alerts", "other"): 1}
     assert not counters.records_produced
 
 
