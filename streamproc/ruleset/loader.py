@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,7 +31,7 @@ from streamproc.ruleset.rule import (
     Rule,
 )
 from streamproc.ruleset.ruleset import RuleSet, Skipped, build_ruleset
-from streamproc.ruleset.sources import RuleFile, find_rule_files
+from streamproc.ruleset.sources import RuleFile, find_rule_files, fingerprint
 from streamproc.ruleset.table import RuleTable
 from streamproc.ruleset.validate import CheckedQuery, QueryFault, check_query, sequence_warning
 
@@ -71,6 +72,7 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
     errors: list[RuleError] = []
     skipped: list[Skipped] = []
     warnings: list[str] = []
+    before = fingerprint(paths)
     files = find_rule_files(paths, errors, skipped)
     leaves: Leaves = {}
     with collection_paused():
@@ -86,7 +88,7 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
                 progress(done, len(files))
     if not files and not errors:
         warnings.append(f"{', '.join(str(path) for path in paths)}: no rule files found")
-    return build_ruleset(rules, errors, skipped, warnings)
+    return replace(build_ruleset(rules, errors, skipped, warnings), fingerprint=before)
 
 
 def read_rule(

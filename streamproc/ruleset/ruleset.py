@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streamproc.errors import RuleError
@@ -32,6 +32,7 @@ class RuleSet:
         skipped: Files left out, with the reason.
         warnings: Sentences about rules that were loaded, each opening with the path.
         digest: SHA-256 in hex over ids, versions and contents of the rules.
+        fingerprint: Of the files, before they were read (``sources.fingerprint``); "" without.
     """
 
     rules: tuple[Rule, ...]
@@ -39,6 +40,7 @@ class RuleSet:
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
     digest: str = ""
+    fingerprint: str = field(default="", compare=False)
 
 
 def build_ruleset(

@@ -8,6 +8,7 @@ Law of the file: nothing here is fatal. What cannot be read becomes an error for
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +45,39 @@ def find_rule_files(
         for file in files:
             found.setdefault(os.path.realpath(file), RuleFile(file, versions))
     return list(found.values())
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """Return a text that changes when what ``find_rule_files`` finds, or the files' content, does.
+
+    Told from metadata alone: names, inodes, sizes and modification times of rule files and
+    version locks, all behind symbolic links. So a ConfigMap's swap of its ``..data`` link shows
+    too. Costs a look at each file, no reading. Text that stays the same means no change, unless
+    somebody writes a file in place and gives it the old size and time.
+    """
+    errors: list[RuleError] = []
+    found = hashlib.sha256()
+    for path in paths:
+        lock = None
+        files: Iterable[Path] = ()
+        try:
+            lock = _lock_of(path)
+            files = _files_below(path, errors, [])
+        except OSError as error:
+            errors.append(RuleError(str(path), str(error.strerror)))
+        for file in (*files, *([lock] if lock else [])):
+            found.update(f"{file}\0{_metadata(file)}\0".encode("utf-8", "surrogateescape"))
+    for error in errors:
+        found.update(f"{error}\0".encode("utf-8", "surrogateescape"))
+    return found.hexdigest()
+
+
+def _metadata(file: Path) -> str:
+    try:
+        status = os.stat(file)
+    except OSError as error:
+        return str(error.strerror)
+    return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def _files_below(path: Path, errors: list[RuleError], skipped: list[Skipped]) -> Iterable[Path]:
@@ -87,17 +121,23 @@ def _versions_for(
     path: Path, locks: dict[Path, Mapping[str, int]], errors: list[RuleError]
 ) -> Mapping[str, int]:
     """Return the versions of the checkout that ``path`` belongs to, if it belongs to one."""
+    lock = _lock_of(path)
+    if lock is None:
+        return {}
+    if lock not in locks:
+        locks[lock] = _read_lock(lock, errors)
+    return locks[lock]
+
+
+def _lock_of(path: Path) -> Path | None:
+    """Return the version lock of the checkout that holds ``path`` as a rule, if one does."""
     place = path.resolve()
     for root in (place, *place.parents):
         lock = root / VERSION_LOCK
         if lock.is_file():
             inside = place.relative_to(root).parts
-            if inside and inside[0] not in RULE_FOLDERS:
-                return {}
-            if lock not in locks:
-                locks[lock] = _read_lock(lock, errors)
-            return locks[lock]
-    return {}
+            return None if inside and inside[0] not in RULE_FOLDERS else lock
+    return None
 
 
 def _read_lock(lock: Path, errors: list[RuleError]) -> Mapping[str, int]:
