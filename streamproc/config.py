@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from streamproc.errors import ConfigError
 
@@ -56,6 +56,9 @@ OWNED_OPTIONS = {
     "transactional.id": "outputs are written once per alert id, not in transactions",
 }
 
+# In place of a path of rules: those that come with the program, beside one's own.
+SHIPPED_RULES = "shipped"
+
 KafkaOption = str | int | float | bool
 
 
@@ -92,6 +95,17 @@ def shipped_rules_path() -> Path:
         if candidate.is_dir():
             return candidate
     raise ConfigError(f"the shipped rules are missing: neither in {package} nor beside it")
+
+
+def rules_path(path: str | Path) -> Path:
+    """The path that a user names for rules; the word ``shipped`` is the shipped rules' folder.
+
+    A folder that is itself called so needs its whole path.
+
+    Raises:
+        ConfigError: The shipped rules are meant, and missing.
+    """
+    return shipped_rules_path() if str(path) == SHIPPED_RULES else Path(path)
 
 
 class Problem(NamedTuple):
@@ -156,7 +170,7 @@ class Settings(BaseModel):
     # --- Rules and what they write
     rules: tuple[Path, ...] = setting(
         lambda: (shipped_rules_path(),),
-        "Rule files and folders",
+        "Rule files and folders; 'shipped' for the shipped ones beside your own",
         default_text="the shipped rules",
         min_length=1,
     )
@@ -278,6 +292,11 @@ class Settings(BaseModel):
         "INFO", "Least severe log lines that are written"
     )
     log_format: Literal["text", "json"] = setting("text", "Form of the log lines")
+
+    @field_validator("rules")
+    @classmethod
+    def _with_shipped_rules_found(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(rules_path(path) for path in paths)
 
     def problems(self) -> list[Problem]:
         """What is wrong with the settings as a whole; empty when a client can be made of them."""

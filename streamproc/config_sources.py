@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from streamproc.config import SECRETS, Settings
+from streamproc.config import SECRETS, SHIPPED_RULES, Settings
 from streamproc.errors import ConfigError
 
 PREFIX = "STREAMPROC_"
@@ -155,7 +155,7 @@ def _relative_to(folder: Path, value: Any) -> Any:
     """Paths in a file are meant from the file's own folder, wherever the program is started."""
     if isinstance(value, list):
         return [_relative_to(folder, item) for item in value]
-    return str(folder / value) if isinstance(value, str) else value
+    return str(folder / value) if isinstance(value, str) and value != SHIPPED_RULES else value
 
 
 def _lines_of_keys(text: str) -> dict[str, int]:

@@ -8,8 +8,8 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from pydantic import ValidationError
 
-from streamproc.config import OWNED_OPTIONS, Settings, shipped_rules_path
-from streamproc.config_sources import allowed_values
+from streamproc.config import OWNED_OPTIONS, Settings, rules_path, shipped_rules_path
+from streamproc.config_sources import allowed_values, load_settings
 
 LOGIN = {"sasl_username": "worker", "sasl_password": "s3cret"}
 
@@ -38,6 +38,25 @@ def test_defaults_are_valid_and_need_nothing():
     assert settings.problems() == []
     assert settings.rules == (shipped_rules_path(),)
     assert list(shipped_rules_path().rglob("*.toml"))
+
+
+def test_shipped_is_a_word_for_the_shipped_rules(tmp_path):
+    """Own rules and the shipped ones run together, from whatever source the setting comes."""
+    file = tmp_path / "streamproc.toml"
+    file.write_text('rules = ["shipped", "own"]\n')
+    (tmp_path / "own").mkdir()
+    expected = (shipped_rules_path(), tmp_path / "own")
+
+    assert load_settings(config_path=file, environ={}).settings.rules == expected
+    variable = {"STREAMPROC_RULES": f"shipped,{tmp_path / 'own'}"}
+    assert load_settings(environ=variable).settings.rules == expected
+    given = {"rules": (Path("shipped"), tmp_path / "own")}
+    assert load_settings(given, environ={}).settings.rules == expected
+
+
+def test_folder_called_shipped_is_named_by_its_path(tmp_path):
+    """The word alone is the shipped rules; a path that ends in it is a path."""
+    assert rules_path(tmp_path / "shipped") == tmp_path / "shipped"
 
 
 def test_settings_cannot_change():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from streamproc.cli.console import count, counting_bar, warn
-from streamproc.config import shipped_rules_path
+from streamproc.config import rules_path, shipped_rules_path
 from streamproc.errors import ConfigError, InputError
 from streamproc.ruleset.loader import load_rules
 from streamproc.ruleset.ruleset import RuleSet
@@ -27,21 +26,24 @@ def rules_option(command: _Command) -> _Command:
         "rules_paths",
         multiple=True,
         metavar="PATH",
-        help="A rule file, a folder of them or a detection-rules checkout; may be repeated."
-        "  [default: the shipped rules]",
+        help="A rule file, a folder of them, a detection-rules checkout or 'shipped'; may be"
+        " repeated.  [default: the shipped rules]",
     )(command)
 
 
 def load(paths: Sequence[str]) -> RuleSet:
     """Load the rules of all paths (the shipped ones if there are none), with a progress bar.
 
+    Args:
+        paths: As the user names them; ``shipped`` for the shipped rules.
+
     Raises:
         InputError: A path does not exist; nothing was loaded.
     """
-    for path in paths:
-        if not Path(path).exists():
+    chosen = [rules_path(path) for path in paths] or [shipped_rules_path()]
+    for path in chosen:
+        if not path.exists():
             raise InputError(f"{path}: no such file or folder of rules")
-    chosen = [Path(path) for path in paths] or [shipped_rules_path()]
     with counting_bar("Loading rules") as progress:
         return load_rules(chosen, progress=progress)
 
