@@ -67,8 +67,8 @@ def fingerprint(paths: Sequence[Path]) -> str:
             errors.append(RuleError(str(path), str(error.strerror)))
         for file in (*files, *([lock] if lock else [])):
             found.update(f"{file}\0{_metadata(file)}\0".encode("utf-8", "surrogateescape"))
-    for error in errors:
-        found.update(f"{error}\0".encode("utf-8", "surrogateescape"))
+    for fault in errors:
+        found.update(f"{fault}\0".encode("utf-8", "surrogateescape"))
     return found.hexdigest()
 
 
