@@ -7,7 +7,8 @@ host as Java's clients do (``murmur2_random``), so that one host stays on one pa
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
 
@@ -21,18 +22,26 @@ _LOGGER = logging.getLogger("streamproc.demo")
 class Feed:
     """The generator's way into the events topic.
 
+    Args:
+        bootstrap_servers: Brokers to ask first.
+        topic: The events topic.
+        options: How to log in, as librdkafka names it.
+
     Attributes:
         sent: Events handed to the client so far.
         failure: Why a delivery failed, if one did; an event that is not delivered could be the
             attack, so the demonstration ends then.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(
+        self, bootstrap_servers: str, topic: str, options: Mapping[str, Any] | None = None
+    ) -> None:
         self.sent = 0
         self.failure = ""
         self._topic = topic
         self._producer = Producer(
             {
+                **(options or {}),
                 "bootstrap.servers": bootstrap_servers,
                 "partitioner": "murmur2_random",
                 "compression.type": "lz4",
@@ -51,6 +60,11 @@ class Feed:
             )
             self.sent += 1
         self._producer.poll(0)
+
+    @property
+    def waiting(self) -> int:
+        """Events handed to the client that the broker has not acknowledged."""
+        return len(self._producer)
 
     def flush(self) -> None:
         """Wait until the broker has everything."""

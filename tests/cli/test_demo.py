@@ -7,7 +7,9 @@ from click.testing import CliRunner
 
 import streamproc.cli.demo
 from streamproc.cli.demo import demo
+from streamproc.config import Settings
 from streamproc.demo.run import DemoFailedError, DemoOptions
+from streamproc.demo.send import SentTraffic
 
 
 def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch):
@@ -17,6 +19,22 @@ def test_options_reach_the_run(monkeypatch: pytest.MonkeyPatch):
     assert CliRunner().invoke(demo, []).exit_code == 0
     assert CliRunner().invoke(demo, ["--seconds", "2.5", "--rate", "500"]).exit_code == 0
     assert [(options.seconds, options.rate) for options in seen] == [(20, 8_000), (2.5, 500)]
+
+
+def test_to_sends_and_starts_nothing(monkeypatch: pytest.MonkeyPatch):
+    """The brokers of the option, the other settings from where the worker has them."""
+    seen: list[tuple[str, str, float]] = []
+
+    def send(settings: Settings, options: DemoOptions) -> SentTraffic:
+        seen.append((settings.bootstrap_servers, settings.events_topic, options.seconds))
+        return SentTraffic(events=12_345, hosts=50, alerts=6, near_misses=12)
+
+    monkeypatch.setattr(streamproc.cli.demo, "send_traffic", send)
+    monkeypatch.setenv("STREAMPROC_BOOTSTRAP_SERVERS", "production:9092")
+    monkeypatch.setenv("STREAMPROC_EVENTS_TOPIC", "trial")
+    done = CliRunner().invoke(demo, ["--to", "here:9092", "--seconds", "3"])
+    assert (done.exit_code, seen) == (0, [("here:9092", "trial", 3)])
+    assert "Sent 12,345 events of 50 hosts to trial at here:9092: 6 must raise" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--seconds", "0"], ["--seconds", "x"], ["--rate", "1"]])
