@@ -5,7 +5,6 @@ Law of the file: settings and rules are read and checked before anything is conn
 
 from __future__ import annotations
 
-import cProfile
 import logging.config
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +71,8 @@ def profiled(path: Path | None) -> Iterator[None]:
         path.open("ab").close()
     except OSError as error:
         raise ConfigError(f"--profile {path}: {error.strerror}") from error
+    import cProfile  # here: a worker that is not profiled does not load it
+
     profile = cProfile.Profile()
     profile.enable()
     try:
