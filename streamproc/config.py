@@ -174,6 +174,13 @@ class Settings(BaseModel):
         default_text="the shipped rules",
         min_length=1,
     )
+    rules_reload_interval_s: float = setting(
+        10,
+        "Time between looks for changed rule files, which are then loaded anew; 0: only on SIGHUP",
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
     look_ahead_s: float = setting(
         900,
         "How far a context request whose range ends 'now' looks past the event",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from streamproc.engine.detector import Detector
 from streamproc.ops.counters import Counters
 from streamproc.transport.ends import PartitionEnds
+from streamproc.transport.in_force import RulesInForce
 from streamproc.transport.publisher import Publisher
 
 CLOCK_SKEW_MS = 5_000
@@ -23,7 +23,7 @@ the broker's time, does not find time ahead of it.
 
 
 def define_detect_agent(
-    app: Any, topic: Any, detector: Detector, publisher: Publisher, counters: Counters
+    app: Any, topic: Any, rules: RulesInForce, publisher: Publisher, counters: Counters
 ) -> Any:
     """Define the agent ``detect`` on the events topic and return it."""
 
@@ -33,6 +33,7 @@ def define_detect_agent(
             if batch.tp not in app.consumer.assignment():
                 continue  # lost meanwhile, and with it the state of its sequences
             now_ms = time.time_ns() // 1_000_000
+            detector = rules.detector  # the same for all of the batch
             with detector.sequences.moving(batch.tp):
                 await publisher.publish(detector.process(batch, now_ms))
             _count_age(counters, batch, now_ms)
@@ -41,7 +42,7 @@ def define_detect_agent(
     return detect
 
 
-def define_clock(app: Any, detector: Detector, publisher: Publisher, ends: PartitionEnds) -> None:
+def define_clock(app: Any, rules: RulesInForce, publisher: Publisher, ends: PartitionEnds) -> None:
     """Let time pass in partitions that are read to their end, once a second.
 
     What waits there for an earlier event, or for the end of a span, would wait for ever otherwise.
@@ -49,7 +50,7 @@ def define_clock(app: Any, detector: Detector, publisher: Publisher, ends: Parti
 
     @app.timer(interval=1.0)  # type: ignore[untyped-decorator]
     async def clock(app: Any) -> None:
-        consumer, sequences = app.consumer, detector.sequences
+        consumer, sequences = app.consumer, rules.detector.sequences
         if consumer is None or app.rebalancing:
             return
         asked_ms = time.time_ns() // 1_000_000
@@ -60,7 +61,7 @@ def define_clock(app: Any, detector: Detector, publisher: Publisher, ends: Parti
             if sequences.holds(partition) and consumer.is_read_to(partition, end):
                 with sequences.moving(partition):
                     idle_ms = asked_ms - CLOCK_SKEW_MS
-                    await publisher.publish(detector.advance(partition, idle_ms, asked_ms))
+                    await publisher.publish(rules.detector.advance(partition, idle_ms, asked_ms))
         await consumer.write_state()
 
 

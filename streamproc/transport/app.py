@@ -9,7 +9,9 @@ from __future__ import annotations
 import atexit
 import logging
 import shutil
+import signal
 import tempfile
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import faust
@@ -24,15 +26,17 @@ from streamproc.ops.collector import StreamprocCollector, metrics_registry
 from streamproc.ops.counters import Counters
 from streamproc.ops.logs import logging_config
 from streamproc.ops.metrics import MetricsServer, serve_metrics
-from streamproc.ruleset.loader import load_rules
+from streamproc.ruleset.loader import Progress, load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
 from streamproc.transport.agents import define_clock, define_detect_agent
 from streamproc.transport.batch import BatchTopic
 from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.facts import worker_facts
+from streamproc.transport.in_force import Ready, RulesInForce
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.publisher import OutputTopics, Publisher
+from streamproc.transport.reload import Reloader, tell_rules
 from streamproc.transport.sequence_store import SequenceStore, StateTopic
 
 logger = logging.getLogger(__name__)
@@ -71,9 +75,8 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         logging_config=logging_config(settings.log_level, settings.log_format),
         worker_redirect_stdouts=False,
     )
-    program = Program(ruleset, span_default_ms=span_default_ms(settings))
-    detector = Detector(program, detector_options(settings), counters)
-    store = sequence_store(settings, detector, counters) if program.sequences.rules else None
+    rules = RulesInForce(ready(settings, ruleset, counters))
+    store = sequence_store(settings, rules, counters)
     app.streamproc_options = transport_options(settings, counters, store)
     events = BatchTopic(app, topics=[settings.events_topic], allow_empty=True)
     publisher = Publisher(
@@ -82,13 +85,22 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
             settings.alerts_topic, settings.context_requests_topic, settings.dead_letters_topic
         ),
     )
-    define_detect_agent(app, events, detector, publisher, counters)
-    if store is not None:
-        define_clock(app, detector, publisher, PartitionEnds(_client(settings)))
+    define_detect_agent(app, events, rules, publisher, counters)
+    define_clock(app, rules, publisher, PartitionEnds(_client(settings)))
+    collector = StreamprocCollector(counters, worker_facts(settings, ruleset))
     if settings.metrics_port:
-        _serve_metrics(app, settings, counters, ruleset)
+        _serve_metrics(app, settings, collector)
+    _reload_rules(app, settings, counters, rules, store, collector)
     _tell_when_ready(app, settings)
     return app
+
+
+def ready(
+    settings: Settings, ruleset: RuleSet, counters: Counters, progress: Progress | None = None
+) -> Ready:
+    """Compile a rule set: all that hangs on it is in what is returned."""
+    program = Program(ruleset, progress, span_default_ms(settings))
+    return Ready(ruleset, program, Detector(program, detector_options(settings), counters))
 
 
 def load_worker_rules(settings: Settings) -> RuleSet:
@@ -98,20 +110,10 @@ def load_worker_rules(settings: Settings) -> RuleSet:
         ConfigError: No rule could be loaded: a worker without rules detects nothing.
     """
     ruleset = load_rules(settings.rules)
-    for error in ruleset.rejected:
-        logger.error("rule left out: %s", error)
-    for warning in ruleset.warnings:
-        logger.warning("%s", warning)
+    tell_rules(ruleset)
     if not ruleset.rules:
         places = ", ".join(map(str, settings.rules))
         raise ConfigError(f"rules: no rule could be loaded from {places}; see the errors above")
-    logger.info(
-        "rules: %d loaded, %d rejected, %d skipped; digest %s",
-        len(ruleset.rules),
-        len(ruleset.rejected),
-        len(ruleset.skipped),
-        ruleset.digest[:12],
-    )
     return ruleset
 
 
@@ -122,14 +124,15 @@ def run_app(app: Any) -> NoReturn:
     raise SystemExit(0)
 
 
-def sequence_store(settings: Settings, detector: Detector, counters: Counters) -> SequenceStore:
-    """Return the store of the detector's sequence state."""
+def sequence_store(settings: Settings, rules: RulesInForce, counters: Counters) -> SequenceStore:
+    """Return the store of the sequence state, in use from the first sequence rule on."""
     return SequenceStore(
-        detector.sequences,
+        rules.detector.sequences,
         StateTopic(settings.sequence_state_topic, settings.events_topic, settings.group_id),
         _client(settings),
         counters,
         interval_s=settings.sequence_state_interval_s,
+        is_used=rules.has_sequences,
     )
 
 
@@ -148,7 +151,7 @@ def transport_options(
         producer={
             "message.max.bytes": max(
                 settings.output_bytes_max + _FRAMING_BYTES,
-                SNAPSHOT_BYTES_MAX + _FRAMING_BYTES if store is not None else 0,
+                SNAPSHOT_BYTES_MAX + _FRAMING_BYTES,
             )
         },
         store=store,
@@ -174,9 +177,50 @@ def _tell_when_ready(app: Any, settings: Settings) -> None:
         )
 
 
-def _serve_metrics(app: Any, settings: Settings, counters: Counters, ruleset: RuleSet) -> None:
-    collector = StreamprocCollector(counters, worker_facts(settings, ruleset))
+def _reload_rules(
+    app: Any,
+    settings: Settings,
+    counters: Counters,
+    rules: RulesInForce,
+    store: SequenceStore,
+    collector: StreamprocCollector,
+) -> None:
+    """Load the rules anew when their files change, and on SIGHUP."""
 
+    async def prepare(new: Ready) -> None:
+        if new.program.sequences.rules:
+            await store.begin(app.consumer.assignment)
+
+    def tell(ruleset: RuleSet) -> None:
+        collector.facts = worker_facts(settings, ruleset)
+
+    def build(ruleset: RuleSet, progress: Progress) -> Ready:
+        return ready(settings, ruleset, counters, progress)
+
+    @app.service
+    class Rules(Service):
+        """Watches the rule files while the worker runs."""
+
+        async def on_start(self) -> None:
+            self.reloader = Reloader(
+                rules,
+                settings.rules,
+                build,
+                counters,
+                interval_s=settings.rules_reload_interval_s,
+                prepare=prepare,
+                tell=tell,
+            )
+            self.reloader.start(self.loop)
+            # Not possible where the loop runs in a thread other than the main one.
+            with suppress(RuntimeError, ValueError):
+                self.loop.add_signal_handler(signal.SIGHUP, self.reloader.ask)
+
+        async def on_stop(self) -> None:
+            self.reloader.stop()
+
+
+def _serve_metrics(app: Any, settings: Settings, collector: StreamprocCollector) -> None:
     @app.service
     class Metrics(Service):
         """Serves ``/metrics`` while the worker runs, from a thread of its own."""

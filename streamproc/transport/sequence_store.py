@@ -84,6 +84,11 @@ class SequenceStore:
         interval_s: Seconds between two writes: a scope that changes all the time is written whole
             each time.
         clock: Monotonic seconds; replaced in tests.
+        is_used: Whether there are sequence rules. Without, the topic need not exist and is not
+            read; ``begin`` brings the store into use later.
+
+    Attributes:
+        is_used: As above. Once true, it stays true while the worker runs.
     """
 
     def __init__(
@@ -94,7 +99,10 @@ class SequenceStore:
         counters: Counters,
         interval_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        is_used: bool = True,
     ) -> None:
+        self.is_used = is_used
         self._states = states
         self._topic = topic
         self._client = dict(client)
@@ -111,7 +119,7 @@ class SequenceStore:
             ConfigError: The state topic or one of its partitions does not exist.
             KafkaException: It cannot be read.
         """
-        numbers = sorted(number for topic, number in partitions if topic == self._topic.events)
+        numbers = self._numbers(partitions) if self.is_used else []
         if not numbers:
             return
         started_s = time.monotonic()
@@ -128,6 +136,35 @@ class SequenceStore:
             "restored %d scopes of sequence state for %d partitions in %.2f s",
             restored, len(numbers), seconds,
         )  # fmt: skip
+
+    async def begin(self, partitions: Callable[[], Iterable[Partition]]) -> None:
+        """Be in use from now on: the first sequence rules are about to be put in force.
+
+        What an earlier time has left in the topic knows nothing of the events since: it is removed
+        with the next write, not restored.
+
+        Args:
+            partitions: Returns the partitions that are assigned at the moment.
+
+        Raises:
+            ConfigError: The state topic or one of its partitions does not exist.
+            KafkaException: It cannot be read.
+        """
+        if self.is_used:
+            return
+        self.is_used = True  # so that what is assigned meanwhile is restored
+        try:
+            loop = asyncio.get_running_loop()
+            numbers = self._numbers(partitions())
+            found = await loop.run_in_executor(None, self._read, numbers) if numbers else {}
+        except BaseException:
+            self.is_used = False
+            raise
+        for number in self._numbers(partitions()):
+            self._states.of((self._topic.events, number)).changed.update(found.get(number, ()))
+
+    def _numbers(self, partitions: Iterable[Partition]) -> list[int]:
+        return sorted(number for topic, number in partitions if topic == self._topic.events)
 
     def give_up(self, partitions: Iterable[Partition]) -> None:
         """Forget partitions that are no longer ours; what is not written by now never will be."""

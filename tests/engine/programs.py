@@ -50,13 +50,18 @@ def rule_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
+def rule_text(number: int, query: str, *, more: str = "", severity: str = "high") -> str:
+    """The file of one rule."""
+    return _RULE.format(
+        rule_id=rule_id(number), number=number, query=query, more=more, severity=severity
+    )
+
+
 def ruleset(*queries: str, more: str = "", severity: str = "high") -> RuleSet:
     """Rules loaded from files, numbered in the order of the queries."""
     with tempfile.TemporaryDirectory() as folder:
         for number, query in enumerate(queries):
-            text = _RULE.format(
-                rule_id=rule_id(number), number=number, query=query, more=more, severity=severity
-            )
+            text = rule_text(number, query, more=more, severity=severity)
             Path(folder, f"{number}.toml").write_text(text, "utf-8")
         loaded = load_rules([Path(folder)])
     assert not loaded.rejected

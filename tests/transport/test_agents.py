@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -83,12 +84,18 @@ class Publisher:
             raise self._error
 
 
+def in_force(detector: Detector) -> Any:
+    """Rules that are never replaced."""
+    return SimpleNamespace(detector=detector)
+
+
 def make_batch(offset: int) -> RecordBatch:
     return RecordBatch.of([record(document(), offset, NOW_MS)])
 
 
 def run_agent(consumer, detector, batches, error=None):
-    agent = define_detect_agent(App(consumer), None, detector, Publisher(error), Counters())
+    rules = in_force(detector)
+    agent = define_detect_agent(App(consumer), None, rules, Publisher(error), Counters())
 
     async def items():
         for batch in batches:
@@ -104,6 +111,29 @@ def test_batch_is_acknowledged_after_its_outputs_are_queued():
     assert detector.processed == [0, 1]
     assert all(batch.acknowledged for batch in batches)
     assert detector.sequences.is_settled()
+
+
+def test_rules_that_are_replaced_while_outputs_wait_evaluate_the_next_batch():
+    """One set evaluates all of a batch; the next batch meets the new one."""
+    old, new = Detector(), Detector()
+    new.sequences = old.sequences
+    rules = in_force(old)
+
+    class Replacing(Publisher):
+        async def publish(self, detections):
+            rules.detector = new
+
+    consumer, batches = Consumer(), [make_batch(0), make_batch(1)]
+    agent = define_detect_agent(App(consumer), None, rules, Replacing(), Counters())
+
+    async def items():
+        for batch in batches:
+            yield batch
+
+    asyncio.run(agent(SimpleNamespace(noack=items)))
+    assert (old.processed, new.processed) == ([0], [1])
+    assert all(batch.acknowledged for batch in batches)
+    assert old.sequences.is_settled()
 
 
 def test_batch_whose_outputs_fail_is_not_acknowledged():
@@ -156,7 +186,7 @@ def test_time_passes_only_in_partitions_that_are_read_to_their_end(detector, end
     """A margin behind the worker's clock; the state is offered for writing in any case."""
     consumer = Consumer()
     app = App(consumer)
-    define_clock(app, detector, Publisher(), Ends(ends))
+    define_clock(app, in_force(detector), Publisher(), Ends(ends))
     app.tick()
     assert detector.advanced == [(tuple(PLACE), NOW_MS - CLOCK_SKEW_MS, NOW_MS)] * advances
     assert consumer.writes == 1
@@ -167,7 +197,7 @@ def test_nothing_is_asked_where_nothing_waits():
     app, idle = App(Consumer()), Detector()
     idle.sequences.of(PLACE)
     ends = Ends({})
-    define_clock(app, idle, Publisher(), ends)
+    define_clock(app, in_force(idle), Publisher(), ends)
     app.tick()
     assert ends.asked == []
 
@@ -185,7 +215,7 @@ def test_time_stands_still_in_partitions_that_go(detector, event):
             detector.sequences.close(PLACE)
 
     ends.meanwhile = meanwhile
-    define_clock(app, detector, Publisher(), ends)
+    define_clock(app, in_force(detector), Publisher(), ends)
     app.tick()
     assert not detector.advanced
     assert detector.sequences.holds(PLACE) == (event == "rebalance")

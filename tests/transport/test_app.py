@@ -1,6 +1,8 @@
-"""The wiring of a worker: sequence rules bring a store, others cost nothing."""
+"""The wiring of a worker: sequence rules bring a store into use, others cost nothing."""
 
 from __future__ import annotations
+
+import pytest
 
 from streamproc.config import Settings
 from streamproc.topics import SNAPSHOT_BYTES_MAX
@@ -13,17 +15,12 @@ def options(*queries: str, **settings):
     return build_app(chosen, ruleset(*queries)).streamproc_options
 
 
-def test_sequence_rules_bring_a_store_and_room_for_its_snapshots():
-    """The producer takes the largest snapshot as well as the largest output."""
-    assert options(SHELL, PAIR).store is not None
-    assert options(SHELL, PAIR).message_bytes_max > SNAPSHOT_BYTES_MAX
-
-
-def test_without_sequence_rules_there_is_no_store():
-    """No topic is needed, no clock ticks, and no output may be larger than before."""
-    found = options(SHELL, output_bytes_max=500_000, dead_letter_bytes_max=400_000)
-    assert found.store is None
-    assert 500_000 < found.message_bytes_max < SNAPSHOT_BYTES_MAX
+@pytest.mark.parametrize(("queries", "is_used"), [([SHELL], False), ([SHELL, PAIR], True)])
+def test_store_is_in_use_when_there_are_sequence_rules(queries, is_used):
+    """Without, no topic is needed; there is room for snapshots, for the rules may change."""
+    found = options(*queries, output_bytes_max=500_000, dead_letter_bytes_max=400_000)
+    assert found.store.is_used is is_used
+    assert found.message_bytes_max > SNAPSHOT_BYTES_MAX
 
 
 def test_settings_reach_the_store(monkeypatch):
