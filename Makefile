@@ -21,10 +21,10 @@ WHEELS += --no-binary faust-streaming
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench check-chart lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with everything in it (the other commands do it themselves)
 
@@ -38,6 +38,10 @@ check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+check-chart: $(STAMP) ## the Helm chart: rendered by Helm 3 and 4, against all schemas, linted
+	@$(BIN)/python -m tests.helm.tools
+	$(BIN)/pytest -m chart tests/helm
 
 bench: $(STAMP) ## measure events per second beside a bare consumer loop
 	$(BIN)/python benchmarks/run.py
