@@ -1,0 +1,36 @@
+"""Fixtures for the image: built once for the run.
+
+A machine that cannot run containers is neither a pass nor a failure of ours: the run ends at once
+with exit code 77 and says so, and whoever started it decides.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.image.containers import Containers, ContainersUnavailableError
+
+EXIT_CANNOT_RUN = 77
+
+
+@pytest.fixture(scope="session")
+def containers() -> Iterator[Containers]:
+    """Buildah and podman, known to work here."""
+    with tempfile.TemporaryDirectory(prefix="image-", dir="/tmp") as folder:
+        try:
+            containers = Containers(Path(folder))
+            containers.preflight()
+        except ContainersUnavailableError as error:
+            pytest.exit(f"NO CONTAINERS HERE, nothing was checked: {error}", EXIT_CANNOT_RUN)
+        yield containers
+
+
+@pytest.fixture(scope="session")
+def image(containers: Containers) -> Containers:
+    """The same, with the image built from this checkout."""
+    containers.build()
+    return containers
