@@ -21,6 +21,7 @@ from streamproc.ops.collector_output import canary_metrics, kafka_metrics, outpu
 from streamproc.ops.collector_rules import rule_metrics
 from streamproc.ops.counters import Counters
 from streamproc.ops.facts import WorkerFacts
+from streamproc.ops.health import BEAT_S
 
 UNREADY_REASONS = (
     "acknowledgements", "brokers", "partitions", "producer", "rules", "starting", "stopping",
@@ -59,6 +60,10 @@ class StreamprocCollector(Collector):
         self._expiries = expiries
         self._clock = clock
 
+    def unready(self) -> frozenset[str]:
+        """Return the reasons why the worker is not ready; none: it is."""
+        return self._unready() | (frozenset() if self.facts.rules else frozenset({"rules"}))
+
     def collect(self) -> Iterator[Metric]:
         """All metrics, in the order of the catalogue."""
         counters, facts = self._counters, self.facts
@@ -94,7 +99,7 @@ class StreamprocCollector(Collector):
             "1 for each reason for which /readyz says no; all 0: ready.",
             labels=("reason",),
         )
-        reasons = self._unready()
+        reasons = self.unready()
         for reason in UNREADY_REASONS:
             unready.add_metric((reason,), reason in reasons)
         yield unready
@@ -111,7 +116,7 @@ class StreamprocCollector(Collector):
         yield GaugeMetricFamily(
             "streamproc_event_loop_lag_seconds",
             "Longest time by which the event loop was late within the last minute.",
-            counters.loop_lag_s,
+            max(counters.loop_lag_s, self._blocked_s()),
         )
         expiries = GaugeMetricFamily(
             "streamproc_tls_certificate_expiry_timestamp_seconds",
@@ -122,6 +127,11 @@ class StreamprocCollector(Collector):
         for role, expiry_s in sorted(self._expiries().items()):
             expiries.add_metric((role,), expiry_s)
         yield expiries
+
+    def _blocked_s(self) -> float:
+        """Return by how much the next heartbeat is overdue."""
+        beat_s = self._counters.heartbeat_s
+        return self._clock() - beat_s - BEAT_S if beat_s else 0.0
 
 
 def metrics_registry(collector: Collector) -> CollectorRegistry:

@@ -71,8 +71,11 @@ class Lag:
         end: Offset after the last record that the broker holds; -1 while unknown.
         timestamp_ms: Time of the last processed record, milliseconds since the epoch; 0 if none.
         next_timestamp_ms: Time of the first record handed out and not processed; 0 if none.
-        caught_up_ms: When nothing was left to process last, or the assignment if that was never;
-            0 while unknown.
+        caught_up_ms: When nothing was left to process last; 0 if that was never.
+        assigned_ms: When the partition became ours; 0 while unknown.
+        empty: First and last of two offsets between which the partition holds no record, the
+            second being the end that was read to: markers of transactions may follow the last
+            record, and compaction leaves gaps.
     """
 
     position: int = -1
@@ -80,23 +83,33 @@ class Lag:
     timestamp_ms: int = 0
     next_timestamp_ms: int = 0
     caught_up_ms: int = 0
+    assigned_ms: int = 0
+    empty: tuple[int, int] = (-1, -1)
+
+    def place(self) -> int:
+        """Return the offset that processing has come to; -1 while unknown."""
+        start, stop = self.empty
+        return max(self.position, stop) if self.position >= start else self.position
 
     def records(self) -> int | None:
         """Return how many records wait; None while the position or the end is unknown."""
-        if self.position < 0 or self.end < 0:
+        place = self.place()
+        if place < 0 or self.end < 0:
             return None
-        return max(0, self.end - self.position)
+        return max(0, self.end - place)
 
     def seconds(self, now_s: float) -> float | None:
         """Return how far behind the partition is in time; 0 if caught up, None while unknown.
 
         The age of the next record where it is known. Else it is at most as old as the last one
-        processed, and it came after the moment at which nothing was left to process.
+        processed, and it came after the moment at which nothing was left to process. Before the
+        first one nothing is known but the time of the assignment: it may be older.
         """
         behind = self.records()
         if not behind:
             return None if behind is None else 0.0
-        since_ms = self.next_timestamp_ms or max(self.timestamp_ms, self.caught_up_ms)
+        processed_ms = max(self.timestamp_ms, self.caught_up_ms)
+        since_ms = self.next_timestamp_ms or processed_ms or self.assigned_ms
         return max(0.0, now_s - since_ms / 1000) if since_ms else None
 
 

@@ -85,6 +85,10 @@ class AckLog:
         except IndexError:
             return None
 
+    def oldest_timestamp_ms(self) -> int:
+        """Return the record time of the oldest delivery in flight; 0 when none is."""
+        return self._pending[0].timestamp_ms if self._pending else 0
+
 
 class NoIndex:
     """Stands in for Faust's set of acknowledged offsets: ``AckLog`` refuses repeats itself."""

@@ -24,8 +24,10 @@ from streamproc.engine_options import detector_options, span_default_ms
 from streamproc.errors import ConfigError
 from streamproc.ops.collector import StreamprocCollector, metrics_registry
 from streamproc.ops.counters import Counters
+from streamproc.ops.health import STUCK_S, Health
 from streamproc.ops.logs import logging_config
-from streamproc.ops.metrics import MetricsServer, serve_metrics
+from streamproc.ops.metrics import MetricsServer, Pages, serve_metrics
+from streamproc.ops.pages import health_pages
 from streamproc.ruleset.loader import Progress, load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
@@ -87,9 +89,12 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     )
     define_detect_agent(app, events, rules, publisher, counters)
     define_clock(app, rules, publisher, PartitionEnds(_client(settings)))
-    collector = StreamprocCollector(counters, worker_facts(settings, ruleset))
+    health = app.streamproc_options.health
+    collector = StreamprocCollector(
+        counters, worker_facts(settings, ruleset), unready=health.unready
+    )
     if settings.metrics_port:
-        _serve_metrics(app, settings, collector)
+        _serve_metrics(app, settings, collector, health_pages(counters, health, collector))
     _reload_rules(app, settings, counters, rules, store, collector)
     _tell_when_ready(app, settings)
     return app
@@ -159,6 +164,7 @@ def transport_options(
         batches_in_flight=settings.batches_in_flight,
         batch_age_max_s=settings.batch_age_max_s,
         counters=counters,
+        health=Health(stuck_s=min(STUCK_S, settings.batch_age_max_s)),
     )
 
 
@@ -220,16 +226,18 @@ def _reload_rules(
             self.reloader.stop()
 
 
-def _serve_metrics(app: Any, settings: Settings, collector: StreamprocCollector) -> None:
+def _serve_metrics(
+    app: Any, settings: Settings, collector: StreamprocCollector, pages: Pages
+) -> None:
     @app.service
     class Metrics(Service):
-        """Serves ``/metrics`` while the worker runs, from a thread of its own."""
+        """Serves ``/metrics`` and the health pages while the worker runs, from threads."""
 
         server: MetricsServer | None = None
 
         async def on_start(self) -> None:
             host, port = settings.metrics_host, settings.metrics_port
-            self.server = serve_metrics(host, port, metrics_registry(collector))
+            self.server = serve_metrics(host, port, metrics_registry(collector), pages)
             logger.info("metrics at http://%s:%d/metrics", host, port)
 
         async def on_stop(self) -> None:

@@ -35,6 +35,7 @@ from streamproc.transport.faults import (
     commit_verdict,
     reason_of,
 )
+from streamproc.transport.heartbeat import Heartbeat
 from streamproc.transport.partitions import PartitionConsumer
 from streamproc.transport.poller import Handed, Poller
 from streamproc.transport.settings import bootstrap_servers, consumer_settings
@@ -63,6 +64,8 @@ class Consumer(PartitionConsumer):
                 " alerts have deterministic ids, so that a repeated one replaces the first"
             )
         self._watchdog: Watchdog | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._rebalance_from_s: float | None = None
         self._commit_attempt_s: float | None = None
         self._lets_go = False
         self._heap_frozen = False
@@ -96,19 +99,23 @@ class Consumer(PartitionConsumer):
         self._poller.start()
         self._watchdog = Watchdog(
             self.options,
-            oldest_at_s=self.oldest_unacknowledged_s,
+            stall=self.options.health.stall,
             crashed=lambda: bool(self.app.crashed or self.crashed),
-            excused_until_s=self._excused_until_s,
         )
         self._watchdog.start()
+        self._heartbeat = Heartbeat(self)
+        self._heartbeat.start()
 
     async def on_stop(self) -> None:
         """Let agents finish, commit, leave the group."""
+        self.options.health.is_stopping = True
         await self.wait_empty()
         if self._poller is not None:
             await self._poller.stop(CLOSE_TIMEOUT_S)
         if self._watchdog is not None:
             self._watchdog.consumer_stopped()
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
 
     async def wait_empty(self) -> None:
         """Wait, for a bounded time, until agents have acknowledged what they hold; commit."""
@@ -177,6 +184,7 @@ class Consumer(PartitionConsumer):
 
     async def partitions_assigned(self, generation: int, starts: Mapping[TP, int | None]) -> None:
         """Take over an assignment and let Faust recover its tables."""
+        began_s = self._rebalance_from_s or time.monotonic()
         self._counters.rebalances["assigned"] += 1
         self._assigned = frozenset(starts)
         self._paused_at_broker = set(starts)
@@ -194,6 +202,9 @@ class Consumer(PartitionConsumer):
             await self.options.store.restore(starts)
         await self.on_partitions_assigned(set(starts), generation)
         self._freeze_heap()
+        self._rebalance_from_s = None
+        self._counters.rebalance_seconds.observe(time.monotonic() - began_s)
+        self.options.health.has_assignment = True
 
     def _tell_assignor(self, tps: Iterable[TP]) -> None:
         # Kafka's range assignment gives a worker the same partition numbers of topics with equal
@@ -220,6 +231,8 @@ class Consumer(PartitionConsumer):
     async def partitions_revoked(self, tps: set[TP], *, lost: bool) -> None:
         """Stop feeding, let agents finish, commit while the partitions are ours, let go."""
         self._counters.rebalances["lost" if lost else "revoked"] += 1
+        self._rebalance_from_s = time.monotonic()
+        self.options.health.has_assignment = False
         app = self.app
         app.on_rebalance_start()
         self.stop_flow()
@@ -344,15 +357,9 @@ class Consumer(PartitionConsumer):
         if not acks:
             self.poller.release()
 
-    def oldest_unacknowledged_s(self) -> float | None:
-        """Return the monotonic time of the oldest hand-over not acknowledged (any thread)."""
-        oldest = [log.oldest_at_s() for log in list(self._acked.values())]
-        return min((at for at in oldest if at is not None), default=None)
-
-    def _excused_until_s(self) -> float | None:
-        producer: Any = self.app.producer
-        until_s: float | None = producer.blocked_until_s()
-        return until_s
+    def ack_logs(self) -> dict[TP, AckLog]:
+        """Return what is handed out and acknowledged of each partition (any thread)."""
+        return dict(self._acked)
 
     # -- commits -----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
+from streamproc.ops.health import Health
 
 
 class StateStore(Protocol):
@@ -93,6 +94,7 @@ class TransportOptions:
         tune_gc: Freeze the heap and raise the collector's thresholds after the first assignment.
         store: State that has to be written before an offset is committed; None: there is none.
         counters: What is counted, once per batch.
+        health: Is told of progress and of what is waited for; others ask it.
         terminate: Ends the process at once with an exit code; replaced in tests.
     """
 
@@ -110,6 +112,7 @@ class TransportOptions:
     tune_gc: bool = True
     store: StateStore | None = None
     counters: Counters = field(default_factory=Counters)
+    health: Health = field(default_factory=Health)
     terminate: Callable[[int], None] = os._exit
 
     def __post_init__(self) -> None:

@@ -192,6 +192,10 @@ class PartitionConsumer(FaustConsumer):
     async def verify_all_partitions_active(self) -> None:
         """Do nothing: the watchdog looks after progress."""
 
+    def batch_topics(self) -> frozenset[str]:
+        """Return the topics that are read in batches."""
+        return self._batch_topics
+
     def close(self) -> None:
         """Do nothing: the poll thread closes the consumer."""
 

@@ -244,15 +244,16 @@ class Poller:
         if self._carried:
             messages = self._carried + messages
             self._carried = []
+        ends: list[Message] = []
         if any(map(_ERROR, messages)):
-            messages = self._without_errors(messages)
-        if not messages:
-            return
+            messages = self._without_errors(messages, ends)
         handed = []
-        for batch in batches_of(messages, one_topic=self._one_topic):
+        for batch in batches_of(messages, one_topic=self._one_topic) if messages else ():
             if batch.tp in self.assigned:
                 continues = self._positions.advance(batch)
                 handed.append(Handed(self.generation, batch, not continues))
+        for end in ends:
+            self._positions.reached_end(_place(end), end.offset() or 0)
         if not handed:
             return
         self.acquire(len(handed))
@@ -261,10 +262,14 @@ class Poller:
         if asleep:
             self._on_loop(self._listener.wake)
 
-    def _without_errors(self, messages: list[Message]) -> list[Message]:
+    def _without_errors(self, messages: list[Message], ends: list[Message]) -> list[Message]:
+        """Return the records; tell of errors; ends of partitions go to ``ends``."""
         for message in messages:
             error = message.error()
             if error is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:
+                ends.append(message)
                 continue
             if error.fatal() or error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise KafkaException(error)
@@ -415,3 +420,7 @@ class Poller:
                     self._changed.wait(IDLE_S)
             self._serve()
         return future
+
+
+def _place(message: Any) -> TP:
+    return TP(message.topic(), message.partition())

@@ -13,6 +13,7 @@ so outright, but a partition cannot be revived from that without assigning every
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -53,7 +54,12 @@ class Positions:
         """Take over the assigned partitions; a start of None is wherever the broker says."""
         self._next = dict(starts)
         self._gaps.clear()
-        lags = {tp: Lag(position=_or_unknown(at)) for tp, at in starts.items() if self._counts(tp)}
+        now_ms = time.time_ns() // 1_000_000
+        lags = {
+            tp: Lag(position=_or_unknown(at), assigned_ms=now_ms)
+            for tp, at in starts.items()
+            if self._counts(tp)
+        }
         # Replaced whole: a scrape that walks the old mapping is not disturbed.
         self._counters.partitions = {(tp.topic, tp.partition): lag for tp, lag in lags.items()}
 
@@ -77,14 +83,22 @@ class Positions:
             " and made anew, or truncated; reading on from %d, the beginning of what is there",
             tp.topic, tp.partition, expected, first,
         )  # fmt: skip
+        if (lag := self._lag(tp)) is not None:
+            lag.empty = (-1, -1)
         return False
+
+    def reached_end(self, tp: TP, offset: int) -> None:
+        """Note that all records before ``offset``, the partition's end, were read."""
+        if (lag := self._lag(tp)) is not None:
+            lag.empty = (_or_unknown(self._next.get(tp)), offset)
+            lag.end = max(lag.end, offset)
 
     def refresh(self, consumer: Any) -> None:
         """Look up the ends of all partitions (no request) and judge the gaps seen since."""
         for (topic, number), lag in self._counters.partitions.items():
             _, high = consumer.get_watermark_offsets(TopicPartition(topic, number), cached=True)
-            if high >= 0:
-                lag.end = high
+            # What a fetch has told; while none comes, the heartbeat asks, and may know better.
+            lag.end = max(lag.end, high)
         for tp in list(self._gaps):
             self._judge(consumer, tp)
 
@@ -105,6 +119,9 @@ class Positions:
                     " workers",
                     tp.topic, tp.partition, lost, gap.start, gap.start + lost - 1, gap.stop,
                 )  # fmt: skip
+
+    def _lag(self, tp: TP) -> Lag | None:
+        return self._counters.partitions.get((tp.topic, tp.partition))
 
     def _counts(self, tp: TP) -> bool:
         return self._tracked(tp.topic)

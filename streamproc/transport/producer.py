@@ -238,6 +238,18 @@ class Producer(FaustProducer):
         """
         return self._blocked_until_s
 
+    def is_full(self) -> bool:
+        """Say whether somebody waits for room in the queue now."""
+        return self._waiting > 0
+
+    def is_up(self) -> bool:
+        """Say whether it runs and no output was refused."""
+        return self._kafka is not None and self._failure is None
+
+    def pending(self) -> int:
+        """Return how many records are queued and not acknowledged."""
+        return 0 if self._kafka is None else len(self._kafka)
+
     # -- delivery ------------------------------------------------------------------------------
 
     async def flush(self) -> None:

@@ -57,6 +57,9 @@ def consumer_settings(bootstrap: str, conf: Any, options: TransportOptions) -> d
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        # Behind the last record there may be markers of transactions: the end is told, not
+        # reckoned.
+        "enable.partition.eof": True,
         # Eager, and co-partitioned for topics with equal partition counts, which tables need.
         "partition.assignment.strategy": "range",
     }

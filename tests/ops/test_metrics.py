@@ -145,7 +145,7 @@ def busy_counters():
     counters.rebalance_seconds.observe(3.0)
     counters.phases["commit"].observe(0.02)
     counters.detection_latency["high"].observe(0.3, exemplar=Exemplar("a-1", 0.3, NOW_S))
-    counters.heartbeat_s, counters.loop_lag_s = NOW_S - 1, 0.125
+    counters.heartbeat_s, counters.loop_lag_s = NOW_S - 0.25, 0.125
     counters.is_held_back = True
     counters.canary.sent, counters.canary.received = 5, 4
     counters.canary.failed["authorization"] = 1
@@ -230,7 +230,7 @@ def test_catalogue_of_names_types_and_labels():
         ("streamproc_unready", {"reason": "brokers"}, 1),
         ("streamproc_unready", {"reason": "partitions"}, 0),
         ("streamproc_backpressure", {}, 1),
-        ("streamproc_heartbeat_timestamp_seconds", {}, NOW_S - 1),
+        ("streamproc_heartbeat_timestamp_seconds", {}, NOW_S - 0.25),
         ("streamproc_event_loop_lag_seconds", {}, 0.125),
         ("streamproc_tls_certificate_expiry_timestamp_seconds", {"role": "client"}, NOW_S + 60),
         ("streamproc_canary_sent_total", {}, 5),
@@ -324,6 +324,11 @@ def test_unknown_lag_is_left_out(lag):
         pytest.param(Lag(3, 5, next_timestamp_ms=95_000), 5, id="the next one is known"),
         pytest.param(Lag(3, 5, 90_000, 92_000, 99_000), 8, id="the next one counts"),
         pytest.param(Lag(3, 5, 10_000, 0, 99_000), 1, id="a record after an idle night"),
+        pytest.param(Lag(3, 5, 10_000, 0, 0, 99_000), 90, id="a backlog, newly assigned"),
+        pytest.param(Lag(3, 5, assigned_ms=99_000), 1, id="nothing processed yet"),
+        pytest.param(Lag(3, 5, 10_000, empty=(3, 5)), 0, id="nothing but markers is left"),
+        pytest.param(Lag(2, 5, 90_000, empty=(3, 5)), 10, id="a record and markers are left"),
+        pytest.param(Lag(-1, 5, empty=(-1, 5)), 0, id="nothing was ever there to read"),
         pytest.param(Lag(3, 5, 101_000), 0, id="clocks that differ give no negative age"),
     ],
 )

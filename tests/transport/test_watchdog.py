@@ -6,36 +6,31 @@ import threading
 
 import pytest
 
+from streamproc.ops.health import Stall
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.watchdog import EXIT_CRASHED, EXIT_STUCK, Watchdog
 
 
-def watchdog(handed_at_s=None, crashed=False, excused_until_s=None, **options) -> Watchdog:
+def watchdog(since_s=None, crashed=False, **options) -> Watchdog:
     return Watchdog(
         TransportOptions(batch_age_max_s=100, crash_exit_s=10, **options),
-        oldest_at_s=lambda: handed_at_s,
+        stall=lambda: None if since_s is None else Stall(since_s, "it is stuck"),
         crashed=lambda: crashed,
-        excused_until_s=lambda: excused_until_s,
         check_s=0.001,
     )
 
 
 @pytest.mark.parametrize(
-    ("handed_at_s", "excused_until_s", "now_s", "verdict"),
+    ("since_s", "now_s", "verdict"),
     [
-        pytest.param(None, None, 1e6, None, id="nothing in flight"),
-        pytest.param(50, None, 150, None, id="just in time"),
-        pytest.param(50, None, 151, EXIT_STUCK, id="too old"),
-        pytest.param(50, 100, 151, None, id="waited for the broker meanwhile"),
-        pytest.param(50, 100, 201, EXIT_STUCK, id="and not since"),
-        pytest.param(50, 20, 151, EXIT_STUCK, id="waited before it was handed over"),
+        pytest.param(None, 1e6, None, id="nothing stands still"),
+        pytest.param(50, 150, None, id="just in time"),
+        pytest.param(50, 151, EXIT_STUCK, id="too long"),
     ],
 )
-def test_age_counts_from_hand_over_without_waits_for_the_broker(
-    handed_at_s, excused_until_s, now_s, verdict
-) -> None:
-    watch = watchdog(handed_at_s, excused_until_s=excused_until_s)
-    assert watch.verdict(now_s) == verdict
+def test_a_standstill_ends_the_worker_in_time(since_s, now_s, verdict) -> None:
+    """What a standstill is, tests/ops/test_health.py says."""
+    assert watchdog(since_s).verdict(now_s) == verdict
 
 
 def test_a_crash_has_some_time_to_end_by_itself() -> None:
@@ -55,7 +50,7 @@ def test_the_thread_ends_the_process_once() -> None:
         codes.append(code)
         ended.set()
 
-    watch = watchdog(handed_at_s=-1e9, terminate=terminate)
+    watch = watchdog(since_s=-1e9, terminate=terminate)
     watch.start()
     assert ended.wait(30)
     watch._thread.join(30)
