@@ -32,8 +32,14 @@ class Record(NamedTuple):
 
 
 class Output(NamedTuple):
-    """One record to be produced: an alert, a context request or a dead letter."""
+    """One record to be produced: an alert, a context request or a dead letter.
+
+    Attributes:
+        event_ms: Time of the (last) event behind an alert, milliseconds since the epoch; 0 for
+            whatever is not measured by it: building blocks, requests, dead letters.
+    """
 
     key: bytes | None
     value: bytes
     headers: Headers
+    event_ms: int = 0

@@ -129,7 +129,9 @@ class AlertWriter:
         identity = event_identity(match.event, match.record)
         alert = alert_id(rule.rule_id, identity)
         document = self._document(match, alert, ancestors)
-        return Alert(alert, self._output(rule, [match.event], alert, document))
+        output = self._output(rule, [match.event], alert, document)
+        event_ms = event_time_ms(rule, match.event, match.record)
+        return Alert(alert, output._replace(event_ms=event_ms))
 
     def write_sequence(
         self,
@@ -175,7 +177,8 @@ class AlertWriter:
             }
             block_id = block["kibana.alert.uuid"]
             outputs.append(self._output(rule, [match.event], block_id, block))
-        outputs.append(self._output(rule, [event for event, _ in steps], shell_id, shell))
+        output = self._output(rule, [event for event, _ in steps], shell_id, shell)
+        outputs.append(output._replace(event_ms=event_time_ms(rule, *steps[-1])))
         return SequenceAlert(shell_id, outputs)
 
     def _shell(self, rule: Rule, blocks: list[dict[str, Any]], shell_id: str) -> dict[str, Any]:

@@ -31,9 +31,9 @@ def input_metrics(counters: Counters, now_s: float) -> Iterator[Metric]:
     )
     yield histograms(
         "streamproc_batch_phase_duration_seconds",
-        "Time that a batch spent in prefilter, evaluate (decoding, matchers, sequences, writing"
-        " alerts and requests), produce (queueing them); and what a commit took, with the wait"
-        " for acknowledgements.",
+        "Time that a batch took: prefilter (a part of evaluate); evaluate, all from bytes to"
+        " alerts and requests; produce, until they were queued; and what a commit took, with the"
+        " wait for acknowledgements.",
         "phase",
         counters.phases,
     )

@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from streamproc.ops.counters import Counters
+from streamproc.transport.batch import each_batch
 from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.in_force import RulesInForce
 from streamproc.transport.publisher import Publisher
@@ -29,13 +30,18 @@ def define_detect_agent(
 
     @app.agent(topic, name="detect")  # type: ignore[untyped-decorator]
     async def detect(stream: Any) -> None:
-        async for batch in stream.noack():
+        async for batch in each_batch(stream):
             if batch.tp not in app.consumer.assignment():
                 continue  # lost meanwhile, and with it the state of its sequences
             now_ms = time.time_ns() // 1_000_000
             detector = rules.detector  # the same for all of the batch
+            began_s = time.perf_counter()
             with detector.sequences.moving(batch.tp):
-                await publisher.publish(detector.process(batch, now_ms))
+                detections = detector.process(batch, now_ms)
+                evaluated_s = time.perf_counter()
+                await publisher.publish(detections)
+            counters.phases["evaluate"].observe(evaluated_s - began_s)
+            counters.phases["produce"].observe(time.perf_counter() - evaluated_s)
             _count_age(counters, batch, now_ms)
             batch.ack()
 

@@ -86,6 +86,7 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         OutputTopics(
             settings.alerts_topic, settings.context_requests_topic, settings.dead_letters_topic
         ),
+        counters,
     )
     define_detect_agent(app, events, rules, publisher, counters)
     define_clock(app, rules, publisher, PartitionEnds(_client(settings)))

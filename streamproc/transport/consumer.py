@@ -389,7 +389,7 @@ class Consumer(PartitionConsumer):
             return False
         if self._commit_attempt_s is None:
             self._commit_attempt_s = time.monotonic()
-        generation = poller.generation
+        generation, began_s = poller.generation, time.monotonic()
         if store is not None and not await store.write(
             self._assigned, self.app.producer, self._outputs_delivered
         ):
@@ -400,6 +400,7 @@ class Consumer(PartitionConsumer):
         if not committed:
             return False
         self._commit_attempt_s = None
+        self._counters.phases["commit"].observe(time.monotonic() - began_s)
         if store is not None:
             store.committed({(tp.topic, tp.partition): at for tp, at in committed.items()})
         self.app.tables.on_commit(committed)

@@ -20,6 +20,7 @@ from confluent_kafka import Producer as KafkaProducer
 from faust.transport.producer import Producer as FaustProducer
 from faust.types import TP, RecordMetadata
 
+from streamproc.ops.counters import PRODUCE_BUCKETS_S, Histogram
 from streamproc.transport.faults import DeliveryFailedError, DeliveryPendingError, reason_of
 from streamproc.transport.options import TransportOptions, options_of
 from streamproc.transport.settings import bootstrap_servers, producer_settings
@@ -125,15 +126,19 @@ class Producer(FaustProducer):
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
         timestamp_ms: int = 0,
+        on_acked: Callable[[], None] | None = None,
     ) -> None:
         """Queue one output; whether it arrived is known at ``confirm``.
+
+        ``on_acked`` is called, by the producer's thread, when the broker has it.
 
         Raises:
             BufferError: The queue is full; use ``produce``, which waits.
             DeliveryFailedError: An earlier output was refused; the worker is going down.
             KafkaException: The output is refused at once, larger than ``message_bytes_max``.
         """
-        self._queue(topic, key, value, headers, partition, timestamp_ms, self._epoch.report)
+        report = self._epoch.report if on_acked is None else _telling(self._epoch, on_acked)
+        self._queue(topic, key, value, headers, partition, timestamp_ms, report)
 
     async def produce(
         self,
@@ -143,14 +148,38 @@ class Producer(FaustProducer):
         headers: Sequence[tuple[str, bytes]] = (),
         partition: int | None = None,
         timestamp_ms: int = 0,
+        on_acked: Callable[[], None] | None = None,
     ) -> None:
-        """Queue one output and wait for room if the queue is full; raises as ``produce_nowait``."""
+        """Queue one output and wait for room if the queue is full; as ``produce_nowait``."""
         try:
-            self.produce_nowait(topic, key, value, headers, partition, timestamp_ms)
+            self.produce_nowait(topic, key, value, headers, partition, timestamp_ms, on_acked)
         except BufferError:
-            await self._queue_when_room(
-                topic, key, value, headers, partition, timestamp_ms, lambda epoch: epoch.report
-            )
+
+            def report(epoch: Epoch) -> DeliveryReport:
+                return epoch.report if on_acked is None else _telling(epoch, on_acked)
+
+            await self._queue_when_room(topic, key, value, headers, partition, timestamp_ms, report)
+
+    def produce_aside(
+        self,
+        topic: str,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]],
+        partition: int,
+        report: DeliveryReport,
+    ) -> None:
+        """Queue a record that no offset waits for and whose refusal ends nothing.
+
+        Raises:
+            BufferError: The queue is full.
+            KafkaException: It is refused at once.
+            RuntimeError: The producer is not started.
+        """
+        if self._kafka is None:
+            raise RuntimeError("the producer is not started")
+        self._kafka.produce(
+            topic, value, None, partition, on_delivery=report, headers=list(headers) or None
+        )
 
     async def send(
         self,
@@ -308,6 +337,10 @@ class Producer(FaustProducer):
         topic = message.topic()
         if error is None:
             self._counters.records_produced[topic] += 1
+            seconds = self._counters.produce_seconds
+            if topic not in seconds:
+                seconds[topic] = Histogram(PRODUCE_BUCKETS_S)
+            seconds[topic].observe(message.latency() or 0.0)
             return
         self._counters.produce_errors[topic, reason_of(error)] += 1
         failure = DeliveryFailedError(f"the broker refused an output for {topic}: {error.str()}")
@@ -352,6 +385,17 @@ class Producer(FaustProducer):
     def supports_headers(self) -> bool:
         """Say yes."""
         return True
+
+
+def _telling(epoch: Epoch, on_acked: Callable[[], None]) -> DeliveryReport:
+    """Make a delivery report that also tells whoever asked."""
+
+    def report(error: KafkaError | None, message: Any) -> None:
+        epoch.report(error, message)
+        if error is None:
+            on_acked()
+
+    return report
 
 
 def _settling(

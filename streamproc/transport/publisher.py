@@ -6,9 +6,13 @@ when the producer confirms, and no offset is committed before.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from streamproc.engine.detector import Detections
+from streamproc.model import Output
+from streamproc.ops.counters import Counters, Exemplar
 
 
 class OutputTopics(NamedTuple):
@@ -20,11 +24,18 @@ class OutputTopics(NamedTuple):
 
 
 class Publisher:
-    """Queues detections with the producer of a Faust app."""
+    """Queues detections with the producer of a Faust app.
 
-    def __init__(self, app: Any, topics: OutputTopics) -> None:
+    Args:
+        app: The app.
+        topics: Where to.
+        counters: Get the latency of each alert, when a broker has acknowledged it.
+    """
+
+    def __init__(self, app: Any, topics: OutputTopics, counters: Counters) -> None:
         self._app = app
         self._topics = topics
+        self._counters = counters
 
     async def publish(self, detections: Detections) -> None:
         """Queue all outputs; waits only while the producer's queue is full.
@@ -35,10 +46,28 @@ class Publisher:
         """
         producer = self._app.producer
         topics = self._topics
+        for output in detections.alerts:
+            acked = self._timing(output) if output.event_ms else None
+            await producer.produce(topics.alerts, *output[:3], on_acked=acked)
         for topic, outputs in (
-            (topics.alerts, detections.alerts),
             (topics.context_requests, detections.context_requests),
             (topics.dead_letters, detections.dead_letters),
         ):
             for output in outputs:
-                await producer.produce(topic, output.key, output.value, output.headers)
+                await producer.produce(topic, *output[:3])
+
+    def _timing(self, output: Output) -> Callable[[], None]:
+        """Return what is to be called when the alert is acknowledged (the producer's thread)."""
+        severity = next(
+            (value.decode() for name, value in output.headers if name == "severity"), ""
+        )
+        histogram = self._counters.detection_latency.get(severity)
+
+        def acked() -> None:
+            now_s = time.time()
+            late_s = max(now_s - output.event_ms / 1000, 0.0)
+            if histogram is not None:
+                exemplar = Exemplar((output.key or b"").decode(), late_s, now_s)
+                histogram.observe(late_s, exemplar=exemplar)
+
+        return acked

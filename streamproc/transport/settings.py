@@ -72,6 +72,9 @@ def producer_settings(bootstrap: str, conf: Any, options: TransportOptions) -> d
         "linger.ms": max(int(conf.producer_linger * 1000), LINGER_MS_MIN),
         "compression.type": conf.producer_compression_type or "none",
         "message.max.bytes": options.message_bytes_max,
+        # Never: with librdkafka's five minutes an outage would end every worker that has an
+        # alert on its way. What waits is bounded by the queue, and by commits that stand still.
+        "message.timeout.ms": 0,
         **options.client,
         **options.producer,
         "bootstrap.servers": bootstrap,
