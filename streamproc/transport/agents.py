@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 from streamproc.ops.counters import Counters
-from streamproc.transport.batch import each_batch
 from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.in_force import RulesInForce
 from streamproc.transport.publisher import Publisher
@@ -30,7 +29,7 @@ def define_detect_agent(
 
     @app.agent(topic, name="detect")  # type: ignore[untyped-decorator]
     async def detect(stream: Any) -> None:
-        async for batch in each_batch(stream):
+        async for batch in stream.noack():
             if batch.tp not in app.consumer.assignment():
                 continue  # lost meanwhile, and with it the state of its sequences
             now_ms = time.time_ns() // 1_000_000
