@@ -1,166 +1,205 @@
-"""What a run comes to: medians of ratios, the table, the results file.
+"""The tables of a run: for a terminal and, the same, as Markdown.
 
-Law of the file: a ratio is taken within one round, between runs that followed each other; only
-then is the median taken over the rounds. Rates of different rounds are never divided.
+Law of the file: all that it shows comes from the results document; nothing is measured or judged
+here.
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import re
-import subprocess
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
-from statistics import median
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from confluent_kafka import libversion
-from rich.table import Table
+from rich.table import Table as RichTable
 
-from benchmarks.contenders.catalogue import CONTENDERS, RATIOS
-from benchmarks.meter import Measured
-
-Rounds = Sequence[Mapping[str, Measured]]
-"""For each round the measured runs by contender."""
-
-_PACKAGES = (
-    "streamproc",
-    "confluent-kafka",
-    "faust-streaming",
-    "aiokafka",
-    "hyperscan",
-    "orjson",
-)
+Document = Mapping[str, Any]
 
 
-def median_ratio(rounds: Rounds, of: str, against: str) -> float | None:
-    """Median over the rounds of the ratio of two rates; None if one of the two took no part."""
-    ratios = [
-        taken[of].rate / taken[against].rate for taken in rounds if {of, against} <= set(taken)
-    ]
-    return median(ratios) if ratios else None
+class Table(NamedTuple):
+    """Texts in rows; the first column is read from the left, the others are numbers."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
 
 
-def summary(rounds: Rounds, expected: Mapping[str, int]) -> list[dict[str, Any]]:
-    """One row for each contender that took part: medians.
+def tables(document: Document) -> list[Table]:
+    """All tables, the wanted values first; those of stages that did not run are left out."""
+    stages = document["stages"]
+    made = [_targets(document["targets"])]
+    made += [make(stages[key]) for key, make in _STAGES.items() if key in stages]
+    return [table for table in made if table.rows]
 
-    Args:
-        rounds: Measured runs.
-        expected: Number of alerts to be found, for contenders that detect.
-    """
+
+def _targets(targets: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
-    for contender in CONTENDERS:
-        runs = [taken[contender.key] for taken in rounds if contender.key in taken]
-        if not runs:
-            continue
-        rows.append(
-            {
-                "key": contender.key,
-                "title": contender.title,
-                "events_per_cpu_s": median(run.rate for run in runs),
-                "to_bare": median_ratio(rounds, contender.key, "bare"),
-                "to_loads": median_ratio(rounds, contender.key, "loads"),
-                "events_per_wall_s": median(run.wall_rate for run in runs),
-                "peak_bytes": max(run.peak_bytes for run in runs),
-                "found": len(runs[-1].found) if contender.rules else None,
-                "expected": expected.get(contender.key),
-                "lowest": min(run.rate for run in runs),
-                "highest": max(run.rate for run in runs),
-            }
-        )
-    return rows
+    for target in targets:
+        unit = f" {target['unit']}" if target["unit"] else ""
+        sign = "<=" if target["is_limit"] else ">="
+        measured = "not measured" if target["measured"] is None else _value(target["measured"])
+        if target["measured"] is not None:
+            measured += unit
+        verdict = {True: "met", False: "missed", None: target["why"]}[target["met"]]
+        rows.append((target["name"], f"{sign} {target['wanted']:g}{unit}", measured, verdict))
+    return Table("Wanted and measured", ("what", "target", "measured", ""), rows)
 
 
-def targets(rounds: Rounds) -> list[dict[str, Any]]:
-    """The ratios that have a target, with what was measured."""
-    rows = []
-    for name, of, against, target in RATIOS:
-        ratio = median_ratio(rounds, of, against)
-        if ratio is not None:
-            rows.append({"name": name, "ratio": ratio, "target": target, "met": ratio >= target})
-    return rows
+def _value(number: float) -> str:
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.2f}"
 
 
-def rate_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The table of contenders, for a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("contender", no_wrap=True)
-    for heading in ("events/CPU s", "range", "to bare", "to loads", "wall ev/s", "MB", "alerts"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        alerts = "" if row["found"] is None else f"{row['found']}/{row['expected']}"
-        table.add_row(
+def _throughput(stage: Mapping[str, Any]) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (
             row["title"],
             f"{row['events_per_cpu_s']:,.0f}",
-            f"{row['lowest'] / 1e3:,.0f}-{row['highest'] / 1e3:,.0f} k",
+            f"{row['lowest'] / 1e3:,.0f} to {row['highest'] / 1e3:,.0f} k",
             _ratio(row["to_bare"]),
             _ratio(row["to_loads"]),
             f"{row['events_per_wall_s']:,.0f}",
             f"{row['peak_bytes'] / 1e6:,.0f}",
-            alerts,
+            "" if row["found"] is None else f"{row['found']}/{row['expected']}",
         )
-    return table
+        for row in stage["rows"]
+    ]
+    rows += _missing(stage, 7)
+    headings = ("contender", "events/CPU s", "range", "to bare", "to loads", "wall ev/s", "MB")
+    title = f"Contenders, medians of {len(stage['rounds'])} rounds"
+    return Table(title, (*headings, "alerts"), rows)
 
 
-def target_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The table of ratios and targets, for a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("ratio of events/CPU s", no_wrap=True)
-    for heading in ("measured", "target", ""):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        met = "[green]met[/]" if row["met"] else "[red]not met[/]"
-        table.add_row(row["name"], f"{row['ratio']:.2f}", f"{row['target']:g}", met)
-    return table
+def _rule_count(stage: Mapping[str, Any]) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (row["kind"], f"{row['rules']:,}", f"{row['events_per_cpu_s']:,.0f}",
+         f"{row['peak_bytes'] / 1e6:,.0f}")
+        for row in stage["rows"]
+    ]  # fmt: skip
+    rows += _missing(stage, 3)
+    return Table("Worker by number of rules", ("rules", "number", "events/CPU s", "MB"), rows)
+
+
+def _latency(stage: Mapping[str, Any]) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (
+            {"shipped": "two rules", "corpus": "corpus"}[row["rules"]],
+            f"{row['share']:.0%}",
+            f"{row['events_per_s']:,.0f}",
+            f"{row['p50_ms']:,.0f}",
+            f"{row['p99_ms']:,.0f}",
+            f"{row['max_ms']:,.0f}",
+            f"{row['alerts']:,}",
+        )
+        for row in stage["rows"]
+    ]
+    rows += _missing(stage, 6)
+    headings = ("rules", "of the sustained rate", "events/s", "p50 ms", "p99 ms", "max ms")
+    return Table("Append of a record to append of its alert", (*headings, "alerts"), rows)
+
+
+def _hostile(stage: Mapping[str, Any]) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (
+            row["title"],
+            f"{row['mean_bytes']:,.0f}",
+            f"{row['events_per_cpu_s']:,.0f}",
+            f"{row['megabytes_per_cpu_s']:,.0f}",
+            _ratio(row["to_ordinary"]),
+            f"{row['events_per_wall_s']:,.0f}",
+            f"{row['peak_bytes'] / 1e6:,.0f}",
+        )
+        for row in stage["rows"]
+    ]
+    headings = ("stream", "mean bytes", "events/CPU s", "MB/CPU s", "to ordinary", "wall ev/s")
+    return Table("Hostile streams, worker with two rules", (*headings, "peak MB"), rows)
+
+
+def _rsigma(stage: Mapping[str, Any]) -> Table:
+    if not stage["rows"]:
+        return Table("RSigma", ("engine", "events/CPU s"), _missing(stage, 1))
+    rows: list[tuple[str, ...]] = [
+        ("streamproc replay", f"{stage['replay_events_per_cpu_s']:,.0f}"),
+        (f"rsigma {stage['rsigma_version']}", f"{stage['rsigma_events_per_cpu_s']:,.0f}"),
+    ]
+    title = (
+        f"One file, {stage['rules']} rules in EQL and in Sigma,"
+        f" {stage['matches']} equal matches in {stage['events']:,} events"
+    )
+    return Table(title, ("engine", "events/CPU s"), rows)
+
+
+def _workers(stage: Mapping[str, Any]) -> Table:
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{row['workers']}",
+            f"{row['cpu_us_per_event']:.1f}",
+            f"{row['events_per_wall_s']:,.0f}",
+        )
+        for row in stage["rows"]
+    ]
+    return Table("Workers of one group", ("workers", "CPU us/event", "wall ev/s"), rows)
+
+
+_STAGES: Mapping[str, Callable[[Mapping[str, Any]], Table]] = {
+    "throughput": _throughput,
+    "rules": _rule_count,
+    "latency": _latency,
+    "hostile": _hostile,
+    "rsigma": _rsigma,
+    "workers": _workers,
+}
+
+
+def _missing(stage: Mapping[str, Any], columns: int) -> list[tuple[str, ...]]:
+    """Rows for what was left out, with the reason."""
+    blank = ("",) * (columns - 1)
+    return [(key, f"not measured: {why}", *blank) for key, why in stage["left_out"].items()]
 
 
 def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    model = ""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "processor": model or platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_bytes": pages,
-        "system": f"{platform.system()} {platform.release()}",
-    }
+def on_terminal(table: Table) -> RichTable:
+    """The table for ``rich``; what is met is green, what is missed red."""
+    shown = RichTable(
+        box=None, pad_edge=False, header_style="bold", title=table.title, title_justify="left"
+    )
+    for number, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    colours = {"met": "[green]met[/]", "missed": "[red]missed[/]"}
+    for row in table.rows:
+        shown.add_row(*(colours.get(cell, cell) for cell in row))
+    return shown
 
 
-def machine_name(facts: Mapping[str, Any]) -> str:
-    """A short name for file names: ``amd-epyc-2-cores``."""
-    name = re.sub(r"\((r|tm)\)|\bcpu\b|@.*", " ", str(facts["processor"]).lower())
-    slug = re.sub(r"[^a-z0-9]+", "-", name).strip("-")
-    return f"{slug}-{facts['cores']}-cores"
+def as_markdown(table: Table) -> str:
+    """The table for a README."""
+    lines = [
+        f"| {' | '.join(table.headings)} |",
+        "| " + " | ".join("---:" if number else "---" for number in range(len(table.headings)))
+        + " |",
+        *(f"| {' | '.join(row)} |" for row in table.rows),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
 
 
-def versions(kafka: str) -> dict[str, str]:
-    """Versions of all that takes part; ``kafka`` is the broker's."""
-    found = {package: version(package) for package in _PACKAGES}
-    return {
-        "python": platform.python_version(),
-        **found,
-        "librdkafka": libversion()[0],
-        "apache-kafka": kafka,
-    }
+def readme_part(document: Document, chart: str) -> str:
+    """What the README says of a run: machine, chart, wanted values; the other tables folded.
 
-
-def commit(root: Path) -> str:
-    """The commit that was measured, with a ``+`` if product or benchmark files differ from it."""
-    head = _git(root, "rev-parse", "HEAD").strip()
-    changed = _git(root, "status", "--porcelain", "--", "streamproc", "benchmarks/*.py")
-    return (head + ("+" if changed.strip() else "")) if head else "unknown"
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else ""
+    Args:
+        document: The results document.
+        chart: Path of the chart, from the README.
+    """
+    machine = document["machine"]
+    loads = document["load"]
+    head = (
+        f"{machine['processor']}, {machine['cores']} cores shared with the broker, load average"
+        f" {min(loads):.1f} to {max(loads):.1f}; {document['date'][:10]}, commit"
+        f" {document['commit'][:7]}. A load above the number of cores means neighbours.\n"
+    )
+    first, *others = tables(document)
+    folded = "".join(f"\n**{table.title}**\n\n{as_markdown(table)}" for table in others)
+    return (
+        f"{head}\n![Rates by contender and by number of rules, latency by load]({chart})\n\n"
+        f"{as_markdown(first)}\n<details>\n<summary>All tables of the run</summary>\n{folded}"
+        "\n</details>\n"
+    )

@@ -20,13 +20,140 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.contenders.rules import alert_name
+from benchmarks.contenders.rules import ALERT_EVENT_IDS, alert_name
 from benchmarks.meter import WINDOW, Mark, Measured, cpu_seconds, peak_bytes
 from streamproc.eql.event import Event
 
 PROCESSED = "streamproc_events_processed_total"
+ASSIGNED = "streamproc_assigned_partitions"
 POLL_S = 0.03
 SILENCE_S = 120.0  # without progress: give up
+
+
+class WorkerProcess:
+    """A running ``streamproc worker``; a context: whatever happens within, none is left behind.
+
+    Args:
+        topics: Names by setting: ``events_topic``, ``alerts_topic`` and so on.
+        bootstrap: Kafka.
+        group: Consumer group.
+        rules: Rule files and folders.
+        folder: For its log.
+
+    Attributes:
+        port: Where its metrics are.
+    """
+
+    def __init__(
+        self,
+        topics: Mapping[str, str],
+        bootstrap: str,
+        group: str,
+        rules: Sequence[Path],
+        folder: Path,
+    ) -> None:
+        self.port = _free_port()
+        settings = {
+            **topics,
+            "bootstrap_servers": bootstrap,
+            "group_id": group,
+            "metrics_port": str(self.port),
+            "rules": ",".join(map(str, rules)),
+        }
+        kept = {n: value for n, value in os.environ.items() if not n.startswith("STREAMPROC_")}
+        environment = kept | {f"STREAMPROC_{name.upper()}": v for name, v in settings.items()}
+        self._log = folder / f"worker-{self.port}.log"
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streamproc", "worker"],
+                env=environment,
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        if isinstance(error, Exception):
+            lines = self._log.read_text(errors="replace").splitlines()[-30:]
+            raise RuntimeError("\n".join([f"worker: {error}", *lines])) from error
+
+    @property
+    def peak_bytes(self) -> int:
+        """Largest resident memory so far."""
+        return peak_bytes(self._process.pid)
+
+    def metrics(self) -> str:
+        """The text of ``/metrics``; "" while nobody listens.
+
+        Raises:
+            RuntimeError: The worker has ended.
+        """
+        try:
+            return read_metrics(self.port)
+        except (urllib.error.URLError, OSError):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"ended with {self._process.returncode}") from None
+            return ""  # it does not listen yet
+
+    def mark(self) -> Mark:
+        """Where it is now."""
+        done = processed(self.metrics())
+        return Mark(done, cpu_seconds(self._process.pid), time.monotonic())
+
+    def reach(self, records: float, first: Mark | None = None) -> Mark:
+        """Wait until so many records are processed.
+
+        Args:
+            records: How many.
+            first: Where the first ones were: tells its speed, and so when to look again.
+
+        Raises:
+            RuntimeError: It ended, or stood still for ``SILENCE_S``.
+        """
+        known = mark = self.mark()
+        while mark.records < records:
+            if mark.at_s > known.at_s + SILENCE_S:
+                raise RuntimeError(f"stands still at {known.records:,} records")
+            time.sleep(pause_s(first or known, mark, records))
+            if mark.records > known.records:
+                known = mark
+            mark = self.mark()
+        return mark
+
+    def wait_assigned(self, partitions: int) -> None:
+        """Wait until it reads so many partitions.
+
+        Raises:
+            RuntimeError: It ended, or does not for ``SILENCE_S``.
+        """
+        deadline = time.monotonic() + SILENCE_S
+        while metric(self.metrics(), ASSIGNED) != partitions:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"does not get {partitions} partitions")
+            time.sleep(0.1)
+
+    def pause(self) -> None:
+        """Take it off the processor until ``resume``."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it in order.
+
+        Raises:
+            RuntimeError: It ended with an error.
+        """
+        self._process.send_signal(signal.SIGTERM)
+        if self._process.wait(60):
+            raise RuntimeError(f"the worker ended with {self._process.returncode}")
 
 
 def run_worker(
@@ -44,62 +171,15 @@ def run_worker(
     Raises:
         RuntimeError: It ended early, stood still or stopped with an error; holds its log.
     """
-    port = _free_port()
-    settings = {
-        **topics,
-        "bootstrap_servers": bootstrap,
-        "group_id": f"benchmark-{topics['alerts_topic']}",
-        "metrics_port": str(port),
-        "rules": ",".join(map(str, rules)),
-    }
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STREAMPROC_")}
-    environment = kept | {f"STREAMPROC_{name.upper()}": v for name, v in settings.items()}
-    log = folder / f"{topics['alerts_topic']}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamproc", "worker"],
-            env=environment,
-            cwd=folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        begin, end, peak = _watch(process, port, records)
-        process.send_signal(signal.SIGTERM)
-        if process.wait(60):
-            raise RuntimeError(f"the worker ended with {process.returncode}")
-    except Exception as error:
-        lines = log.read_text(errors="replace").splitlines()[-30:]
-        raise RuntimeError("\n".join([f"worker: {error}", *lines])) from error
-    finally:
-        process.kill()
-        process.wait()
-    found = _read_alerts(bootstrap, topics["alerts_topic"])
+    group = f"benchmark-{topics['alerts_topic']}"
+    with WorkerProcess(topics, bootstrap, group, rules, folder) as worker:
+        first = worker.reach(1)
+        begin, end = (worker.reach(records * share, first) for share in WINDOW)
+        worker.reach(records, first)
+        peak = worker.peak_bytes
+        worker.stop()
+    found = set(read_alerts(bootstrap, topics["alerts_topic"]))
     return Measured.between(begin, end, records, peak, found)
-
-
-def _watch(process: subprocess.Popen[bytes], port: int, records: int) -> tuple[Mark, Mark, int]:
-    """Marks at the ends of the window, and the peak of memory when all is processed."""
-    first_at, last_at = (records * share for share in WINDOW)
-    idle = _mark(process, port)
-    first = _reach(process, port, 1, idle)
-    begin = _reach(process, port, first_at, first)
-    end = _reach(process, port, last_at, first)
-    _reach(process, port, records, first)
-    return begin, end, peak_bytes(process.pid)
-
-
-def _reach(process: subprocess.Popen[bytes], port: int, records: float, first: Mark) -> Mark:
-    """Wait until so many records are processed; ``first`` is where the first ones were."""
-    known = mark = _mark(process, port)
-    while mark.records < records:
-        if mark.at_s > known.at_s + SILENCE_S:
-            raise RuntimeError(f"stands still at {known.records:,} records")
-        time.sleep(pause_s(first, mark, records))
-        if mark.records > known.records:
-            known = mark
-        mark = _mark(process, port)
-    return mark
 
 
 def pause_s(first: Mark, now: Mark, records: float) -> float:
@@ -114,38 +194,40 @@ def pause_s(first: Mark, now: Mark, records: float) -> float:
     return max(min(left_s / 2, ran_s / 4), POLL_S)
 
 
-def _mark(process: subprocess.Popen[bytes], port: int) -> Mark:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-            text = answer.read().decode()
-    except (urllib.error.URLError, OSError):
-        text = ""  # it does not listen yet
-    if process.poll() is not None:
-        raise RuntimeError(f"ended with {process.returncode}")
-    return Mark(processed(text), cpu_seconds(process.pid), time.monotonic())
+def read_metrics(port: int) -> str:
+    """The text of a worker's ``/metrics``; raises OSError while nobody listens."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        return str(answer.read().decode())
 
 
 def processed(metrics: str) -> int:
     """Records processed, whatever became of them, by the text of ``/metrics``."""
-    lines = (line for line in metrics.splitlines() if line.startswith(PROCESSED + "{"))
-    return int(sum(float(line.rpartition(" ")[2]) for line in lines))
+    return int(metric(metrics, PROCESSED))
 
 
-def _read_alerts(bootstrap: str, topic: str) -> set[str]:
+def metric(metrics: str, name: str) -> float:
+    """Sum of all series of a metric; 0 if there are none."""
+    lines = (line for line in metrics.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def read_alerts(bootstrap: str, topic: str) -> dict[str, int]:
+    """All alerts of a topic of one partition: name to the record's time, ms, by the broker."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "benchmark-reader"})
     place = TopicPartition(topic, 0, 0)
     _, end = consumer.get_watermark_offsets(place, timeout=30)
     consumer.assign([place])
-    found: set[str] = set()
+    found: dict[str, int] = {}
     position = 0
     while position < end:
         for message in consumer.consume(1_000, 5.0):
             if message.error() is not None:
                 raise RuntimeError(f"{topic}: {message.error()}")
-            alert = Event(orjson.loads(message.value()))
+            alert = Event(orjson.loads(message.value() or b""))
             rule_id = str(alert.values("kibana.alert.rule.rule_id")[0])
-            found.add(alert_name(rule_id, alert, "kibana.alert.original_event.id"))
-            position = message.offset() + 1
+            name = alert_name(rule_id, alert, ALERT_EVENT_IDS)
+            found.setdefault(name, message.timestamp()[1])
+            position = (message.offset() or 0) + 1
     consumer.close()
     return found
 

@@ -11,23 +11,37 @@ import json
 import re
 from typing import Any
 
+from benchmarks.traffic.auditd import auditd_document
 from benchmarks.traffic.programs import Activity, file_name
+from benchmarks.traffic.sysmon import sysmon_document
 
 _NUMBER_MARK = re.compile(r'"@@#(\w+)@@"')
 _MARK = re.compile(r"@@(\w+)@@")
 STYLES = ("nested", "dotted", "go", "slashes")
 """As endpoints write; flattened to dotted keys; with Go's escapes; with all that JSON allows."""
 
+ENDPOINT = "endpoint"
+SYSMON = "sysmon"
+AUDITD = "auditd"
+SOURCES = (ENDPOINT, SYSMON, AUDITD)
+"""Who saw it: Elastic Defend, Sysmon (Windows only), the Linux audit system (starts only)."""
 
-def template(activity: Activity, action: str, style: str) -> str:
+
+def template(activity: Activity, action: str, style: str, source: str = ENDPOINT) -> str:
     """Return the event's text for ``%`` with a mapping of the blanks.
 
     Args:
         activity: What ran.
         action: ``start`` or ``end``.
         style: One of ``STYLES``.
+        source: One of ``SOURCES``.
     """
-    document = _document(activity, action)
+    if source == SYSMON:
+        document = sysmon_document(activity, action, _host(activity.is_windows))
+    elif source == AUDITD:
+        document = auditd_document(activity, _host(activity.is_windows))
+    else:
+        document = _document(activity, action)
     if style == "dotted":
         document = _dotted(document)
     text = encode(document, style).replace("%", "%%")

@@ -11,6 +11,7 @@ import random
 import uuid
 from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -18,12 +19,13 @@ from benchmarks.traffic.programs import (
     DESKTOP,
     EXCHANGE,
     LINUX,
+    NEAR_MISSES,
     SERVER,
     UM_EXPLOITS,
     WEB_SHELLS,
     Activity,
 )
-from benchmarks.traffic.shapes import encode, template
+from benchmarks.traffic.shapes import AUDITD, ENDPOINT, SYSMON, encode, template
 
 SEED = 20260821
 ALERT_EVERY = 2_000  # events
@@ -32,12 +34,39 @@ WORKER_RULE = "f81ee52c-297e-46d9-9205-07e66931df26"
 UM_RULE = "483c4daf-b0c6-49e0-adf3-0bfa93231d6b"
 EVENT_PREFIX = "NGM5YzljYjM+++++"
 
-# Kind of host: hosts, share of the events, what runs there, edition, kernel.
-_KINDS: tuple[tuple[str, int, float, Sequence[Activity], str, str], ...] = (
-    ("srv", 90, 0.30, SERVER, "Windows Server 2019 Datacenter", "1809 (10.0.17763.6189)"),
-    ("mbx", 6, 0.04, EXCHANGE, "Windows Server 2019 Standard", "1809 (10.0.17763.6189)"),
-    ("pc", 260, 0.33, DESKTOP, "Windows 11 Enterprise", "23H2 (10.0.22631.4169)"),
-    ("lnx", 70, 0.33, LINUX, "Debian", "6.1.0-25-amd64 #1 SMP Debian 6.1.106-3 (2024-08-26)"),
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of host.
+
+    Attributes:
+        name: Beginning of the hosts' names.
+        count: How many hosts there are.
+        share: Their share of the events.
+        activities: What runs there.
+        edition: Of the operating system.
+        kernel: Its version.
+        source: What watches the hosts that Elastic Defend does not.
+        every: One host in so many is watched by ``source``.
+    """
+
+    name: str
+    count: int
+    share: float
+    activities: Sequence[Activity]
+    edition: str
+    kernel: str
+    source: str
+    every: int
+
+
+_SERVER_2019 = "1809 (10.0.17763.6189)"
+_DEBIAN = "6.1.0-25-amd64 #1 SMP Debian 6.1.106-3 (2024-08-26)"
+_KINDS = (
+    Kind("srv", 90, 0.30, SERVER, "Windows Server 2019 Datacenter", _SERVER_2019, SYSMON, 5),
+    Kind("mbx", 6, 0.04, EXCHANGE, "Windows Server 2019 Standard", _SERVER_2019, SYSMON, 3),
+    Kind("pc", 260, 0.33, DESKTOP, "Windows 11 Enterprise", "23H2 (10.0.22631.4169)", SYSMON, 6),
+    Kind("lnx", 70, 0.33, LINUX, "Debian", _DEBIAN, AUDITD, 4),
 )
 _ACCOUNTS = ("asmith", "jdoe", "mgarcia", "h.müller", "o'neill", "josé", "svc-build", "lwang")
 # One host, one producer. Of a hundred producers so many write in each way.
@@ -45,7 +74,10 @@ _STYLES = (("nested", 78), ("dotted", 10), ("go", 8), ("slashes", 4))
 
 
 class Planted(NamedTuple):
-    """An event that must raise an alert of a shipped rule."""
+    """An event that must raise an alert of a shipped rule.
+
+    ``event_id`` is Sysmon's record id where Sysmon saw it, else ``event.id``.
+    """
 
     number: int
     rule_id: str
@@ -54,17 +86,26 @@ class Planted(NamedTuple):
 
 
 class Traffic:
-    """Events by seed; iterating starts over.
+    """Events by seed.
+
+    Args:
+        seed: The same seed gives the same events.
+        alert_every: One event in so many raises an alert.
+        near_misses: Share of further events that are candidates of a shipped rule and match none.
 
     Attributes:
         planted: What the events drawn so far must raise, in order.
     """
 
-    def __init__(self, seed: int = SEED) -> None:
+    def __init__(
+        self, seed: int = SEED, alert_every: int = ALERT_EVERY, near_misses: float = 0.0
+    ) -> None:
         self._random = random.Random(seed)
-        self._hosts = [_Hosts(self._random, *kind) for kind in _KINDS]
-        self._shares = list(accumulate(kind[2] for kind in _KINDS))
-        self._templates: dict[tuple[int, str, str], str] = {}
+        self._alert_every = alert_every
+        self._near_misses = near_misses
+        self._hosts = [_Hosts(self._random, kind) for kind in _KINDS]
+        self._shares = list(accumulate(kind.share for kind in _KINDS))
+        self._templates: dict[tuple[int, str, str, str], str] = {}
         self._alert_at = 0
         self.planted: list[Planted] = []
 
@@ -72,10 +113,13 @@ class Traffic:
         """Yield key (the host's id) and value of ``count`` events; to be called once."""
         source = self._random
         for number in range(count):
-            if number % ALERT_EVERY == 0:
-                self._alert_at = number + source.randrange(ALERT_EVERY)
+            if number % self._alert_every == 0:
+                self._alert_at = number + source.randrange(self._alert_every)
             if number == self._alert_at:
-                yield self._attack(number)
+                yield self.attack(number)
+            elif self._near_misses and source.random() < self._near_misses:
+                host = source.choice(self._hosts[1].hosts)
+                yield self._event(number, host, source.choice(NEAR_MISSES), "start")
             else:
                 hosts = source.choices(self._hosts, cum_weights=self._shares)[0]
                 activity = source.choices(hosts.activities, cum_weights=hosts.weights)[0]
@@ -86,58 +130,53 @@ class Traffic:
         """What the first ``count`` events must raise."""
         return [planted for planted in self.planted if planted.number < count]
 
-    def _attack(self, number: int) -> tuple[bytes, bytes]:
+    def attack(self, number: int) -> tuple[bytes, bytes]:
+        """Key and value of an event that raises an alert; notes it as planted."""
         source = self._random
         is_web_shell = source.random() < 0.6
         attacks = WEB_SHELLS if is_web_shell else UM_EXPLOITS
         activity = source.choices(attacks, [attack.weight for attack in attacks])[0]
         host = source.choice(self._hosts[1].hosts)
         rule_id = WORKER_RULE if is_web_shell else UM_RULE
-        event_id = f"{EVENT_PREFIX}{number:08d}"
+        event_id = f"{number:08d}" if host.source == SYSMON else f"{EVENT_PREFIX}{number:08d}"
         self.planted.append(Planted(number, rule_id, host.fields["hostid"], event_id))
         return self._event(number, host, activity, "start")
 
     def _event(
         self, number: int, host: _Host, activity: Activity, action: str
     ) -> tuple[bytes, bytes]:
-        key = (id(activity), action, host.style)
+        if host.source == AUDITD:
+            action = "start"
+        key = (id(activity), action, host.style, host.source)
         text = self._templates.get(key)
         if text is None:
-            text = self._templates[key] = template(activity, action, host.style)
+            text = self._templates[key] = template(activity, action, host.style, host.source)
         return host.key, (text % host.blanks(self._random, number)).encode()
 
 
 class _Hosts:
     """The hosts of one kind and what runs on them."""
 
-    def __init__(
-        self,
-        source: random.Random,
-        kind: str,
-        count: int,
-        share: float,
-        activities: Sequence[Activity],
-        variant: str,
-        kernel: str,
-    ) -> None:
-        self.activities = activities
-        self.weights = list(accumulate(activity.weight for activity in activities))
-        self.hosts = [_Host(source, f"{kind}-{n:03d}", variant, kernel) for n in range(count)]
+    def __init__(self, source: random.Random, kind: Kind) -> None:
+        self.activities = kind.activities
+        self.weights = list(accumulate(activity.weight for activity in kind.activities))
+        self.hosts = [_Host(source, kind, number) for number in range(kind.count)]
 
 
 class _Host:
     """One host: what all of its events share, and the processes that it started last."""
 
-    def __init__(self, source: random.Random, name: str, variant: str, kernel: str) -> None:
-        styles, shares = zip(*_STYLES, strict=True)
-        self.style = str(source.choices(styles, shares)[0])
+    def __init__(self, source: random.Random, kind: Kind, number: int) -> None:
+        styles = [style for style, _ in _STYLES]
+        self.style = source.choices(styles, [share for _, share in _STYLES])[0]
+        self.source = ENDPOINT if number % kind.every else kind.source
         host_id = str(uuid.UUID(int=source.getrandbits(128), version=4))
         self.key = host_id.encode()
         shared = {
-            "host": name,
+            "host": f"{kind.name}-{number:03d}",
             "hostid": host_id,
-            "variant": variant,
-            "kernel": kernel,
+            "variant": kind.edition,
+            "kernel": kind.kernel,
             "address": ".".join(["10", *(str(source.randrange(255)) for _ in range(3))]),
             "mac": "-".join(f"{source.randrange(256):02X}" for _ in range(6)),
             "agent": str(uuid.UUID(int=source.getrandbits(128), version=4)),

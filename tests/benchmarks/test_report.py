@@ -1,116 +1,132 @@
-"""What the benchmark computes from its measurements, and that wrong answers give no times."""
+"""The tables and the chart show what the results document holds, and what it could not hold."""
 
 from __future__ import annotations
 
+from io import StringIO
+from xml.etree import ElementTree
+
 import pytest
+from rich.console import Console
 
-from benchmarks.contenders.catalogue import CONTENDERS, RATIOS
-from benchmarks.contenders.worker import POLL_S, pause_s, processed
-from benchmarks.meter import Mark, Measured, Meter
-from benchmarks.report import machine_name, median_ratio, summary, targets
-from benchmarks.session import WrongAnswerError, check_answers
+from benchmarks.chart import chart
+from benchmarks.machine import machine_name
+from benchmarks.report import as_markdown, on_terminal, readme_part, tables
+from benchmarks.stages.latency import percentile
+from tests.benchmarks.documents import document
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
-def _run(rate, found=()):
-    return Measured(1000, 700, 700 / rate, 1.0, 50_000_000, tuple(found))
+def _texts(svg):
+    return [element.text for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]  # noqa: S314 - our own text
 
 
-def test_ratio_is_taken_within_rounds():
-    """The median of ratios, not the ratio of medians: rounds on a slow machine do not mix."""
-    rounds = [
-        {"worker": _run(50), "bare": _run(100)},
-        {"worker": _run(8), "bare": _run(10)},
-        {"worker": _run(30), "bare": _run(100)},
+def test_targets_tell_met_missed_and_why_not_measured():
+    """The first table, whatever else there is."""
+    first = tables(document())[0]
+
+    assert first.rows == [
+        ("two rules / bare loop", ">= 0.45", "0.50", "met"),
+        ("corpus / Quix Streams", ">= 10", "not measured", "no network"),
+        ("p99", "<= 100 ms", "120 ms", "missed"),
     ]
 
-    assert median_ratio(rounds, "worker", "bare") == pytest.approx(0.5)
-    assert median_ratio(rounds, "worker", "faust") is None
+
+def test_every_stage_has_a_table_and_names_what_was_left_out():
+    """Nothing is left out in silence."""
+    found = {table.title.split(",")[0].split(" ")[0]: table for table in tables(document())}
+    cells = [cell for table in found.values() for row in table.rows for cell in row]
+
+    assert len(found) == 7
+    assert "not measured: there is no cargo" in cells
+    assert "not measured: no large rule set" in cells
 
 
-def test_target_is_met_or_not():
-    """Only ratios whose contenders took part are listed."""
-    rounds = [{"worker": _run(50), "bare": _run(100), "loads": _run(20)}]
-
-    rows = {row["name"]: row for row in targets(rounds)}
-    assert rows["two rules / bare loop"]["met"]
-    assert not rows["two rules / loop with orjson.loads"]["met"]
-    assert len(rows) == 2
+def test_all_rows_are_as_wide_as_their_headings():
+    """Also those of what was not measured."""
+    for table in tables(document()):
+        assert {len(row) for row in table.rows} == {len(table.headings)}, table.title
 
 
-def test_summary_has_a_row_for_each_that_took_part():
-    """Alerts only where something detects."""
-    rows = summary([{"bare": _run(100), "worker": _run(50, ["a"])}], {"worker": 1})
+def test_stages_that_did_not_run_have_no_table():
+    """A run of one stage shows that one."""
+    alone = document()
+    alone["stages"] = {"latency": alone["stages"]["latency"]}
+    alone["targets"] = []
 
-    assert [row["key"] for row in rows] == ["bare", "worker"]
-    assert rows[0]["found"] is None
-    assert (rows[1]["found"], rows[1]["expected"]) == (1, 1)
-    assert rows[1]["to_bare"] == pytest.approx(0.5)
-
-
-def test_ratios_name_contenders_that_exist():
-    """A typing error would silently leave a ratio out."""
-    keys = {contender.key for contender in CONTENDERS}
-
-    assert {key for _, of, against, _ in RATIOS for key in (of, against)} <= keys
+    assert [table.headings[0] for table in tables(alone)] == ["rules"]
 
 
-@pytest.mark.parametrize("found", [["a"], ["a", "b", "c"], []])
-def test_wrong_answer_ends_the_run(found):
-    """An alert too few, one too many, none at all."""
-    contenders = [contender for contender in CONTENDERS if contender.key == "worker"]
+def test_terminal_shows_every_cell():
+    """The verdict as a word, not as a colour alone."""
+    console = Console(width=160, file=StringIO())
+    for table in tables(document()):
+        console.print(on_terminal(table))
+    text = console.file.getvalue()
 
-    with pytest.raises(WrongAnswerError):
-        check_answers({"worker": _run(1, found)}, contenders, {"long": frozenset("ab")})
-
-
-def test_right_answer_passes():
-    """In any order."""
-    contenders = [contender for contender in CONTENDERS if contender.key in {"worker", "bare"}]
-    taken = {"worker": _run(1, ["b", "a"]), "bare": _run(1)}
-
-    check_answers(taken, contenders, {"long": frozenset("ab")})
+    for table in tables(document()):
+        for row in table.rows:
+            assert all(cell in text for cell in row)
 
 
-def test_window_excludes_what_is_outside():
-    """Rates come from between the marks."""
-    run = Measured.between(Mark(100, 5.0, 10.0), Mark(900, 7.0, 14.0), 1000, 1, set())
+def test_markdown_table_is_aligned_to_the_right_for_numbers():
+    """As GitHub reads it."""
+    lines = as_markdown(tables(document())[0]).splitlines()
 
-    assert run.rate == pytest.approx(400)
-    assert run.wall_rate == pytest.approx(200)
-    assert Measured.from_json(run.as_json()) == run
-
-
-def test_window_too_small_to_tell_is_refused():
-    """A worker that is done before it is first looked at gives no number."""
-    with pytest.raises(ValueError, match="too few"):
-        Measured.between(Mark(800, 5.0, 10.0), Mark(900, 7.0, 14.0), 1000, 1, set())
+    assert lines[:2] == ["| what | target | measured |  |", "| --- | ---: | ---: | ---: |"]
+    assert len(lines) == 5
 
 
-def test_meter_marks_twice():
-    """At the ends of the window, and never again."""
-    meter = Meter(1000)
-    for count in range(50, 1050, 50):
-        if count >= meter.next_at:
-            meter.mark(count)
-            sum(range(100_000))
+def test_readme_part_shows_machine_chart_and_all_tables():
+    """With the load, so that a reader knows of neighbours."""
+    part = readme_part(document(), "benchmarks/results/x.svg")
 
-    run = meter.measured({"x"})
-    assert run.window_records == 700
-    assert run.cpu_s > 0
-    assert run.found == ("x",)
+    assert "load average 0.5 to 2.2" in part
+    assert "](benchmarks/results/x.svg)" in part
+    assert part.count("| ---: |") >= 1
+    for table in tables(document()):
+        assert as_markdown(table) in part
 
 
-def test_processed_adds_up_outcomes():
-    """All outcomes, and no other series."""
-    text = (
-        "# TYPE streamproc_events_processed_total counter\n"
-        'streamproc_events_processed_total{outcome="filtered"} 900.0\n'
-        'streamproc_events_processed_total{outcome="matched"} 2.0\n'
-        'streamproc_events_processed_created{outcome="matched"} 1.7e9\n'
-    )
+def test_chart_draws_bars_curves_and_loads():
+    """Well-formed, with the numbers as text, and nothing outside of the picture."""
+    svg = chart(document())
+    root = ElementTree.fromstring(svg)  # noqa: S314 - our own text
+    bars = [r for r in root.iter(f"{SVG}rect") if r.get("class") in {"ours", "other"}]
+    dots = list(root.iter(f"{SVG}circle"))
 
-    assert processed(text) == 902
-    assert processed("") == 0
+    widths = [float(bar.get("width")) for bar in bars]
+    assert widths[1] == pytest.approx(widths[0] * 0.4)
+    assert "100,000" in _texts(svg)
+    assert len(dots) == 3 + 4
+    for dot in dots:
+        assert 0 < float(dot.get("cx")) < float(root.get("width"))
+        assert 0 < float(dot.get("cy")) < float(root.get("height"))
+
+
+def test_chart_has_a_background_of_its_own_and_follows_the_colour_scheme():
+    """Readable on a light and on a dark page."""
+    svg = chart(document())
+
+    assert '<rect class="page"' in svg
+    assert "prefers-color-scheme: dark" in svg
+
+
+def test_chart_of_one_stage_leaves_the_others_out():
+    """No empty axes."""
+    alone = document()
+    alone["stages"] = {"rules": alone["stages"]["rules"]}
+
+    titles = [text for text in _texts(chart(alone)) if "Milliseconds" in text]
+    assert titles == []
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1), (0.0, 1)]
+)
+def test_percentile_is_the_nearest_rank(share, expected):
+    """A value that was measured, never one between two."""
+    assert percentile(list(range(1, 101)), share) == expected
 
 
 def test_machine_name_is_fit_for_a_file_name():
@@ -118,19 +134,3 @@ def test_machine_name_is_fit_for_a_file_name():
     facts = {"processor": "Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", "cores": 8}
 
     assert machine_name(facts) == "intel-xeon-e5-2680-v4-8-cores"
-
-
-@pytest.mark.parametrize(
-    ("done", "left", "expected"),
-    [
-        pytest.param(0, 1_000, POLL_S, id="nothing done: look again soon"),
-        pytest.param(1_000, 100, 0.4, id="half of the time that it needs"),
-        pytest.param(1_000, 1, POLL_S, id="nearly there: not sooner than that"),
-        pytest.param(1, 10_000, 2.0, id="slow so far: a quarter of the time that it ran"),
-    ],
-)
-def test_worker_is_asked_as_rarely_as_its_speed_allows(done, left, expected):
-    """Every answer costs the worker CPU time within its own window."""
-    first, now = Mark(500, 0.0, 10.0), Mark(500 + done, 0.0, 18.0)
-
-    assert pause_s(first, now, 500 + done + left) == pytest.approx(expected)
