@@ -22,6 +22,7 @@ from streamproc.engine.detector import Detector
 from streamproc.engine.program import Program
 from streamproc.engine_options import detector_options, span_default_ms
 from streamproc.errors import ConfigError
+from streamproc.ops.certificates import CertificateExpiries
 from streamproc.ops.collector import StreamprocCollector, metrics_registry
 from streamproc.ops.counters import Counters
 from streamproc.ops.health import STUCK_S, Health
@@ -91,9 +92,9 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     define_detect_agent(app, events, rules, publisher, counters)
     define_clock(app, rules, publisher, PartitionEnds(_client(settings)))
     health = app.streamproc_options.health
-    collector = StreamprocCollector(
-        counters, worker_facts(settings, ruleset), unready=health.unready
-    )
+    facts = worker_facts(settings, ruleset)
+    expiries = CertificateExpiries(facts.certificates)
+    collector = StreamprocCollector(counters, facts, unready=health.unready, expiries=expiries)
     if settings.metrics_port:
         _serve_metrics(app, settings, collector, health_pages(counters, health, collector))
     _reload_rules(app, settings, counters, rules, store, collector)
