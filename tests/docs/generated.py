@@ -1,4 +1,4 @@
-"""The parts of the documents that a program writes: settings, metrics, measured rates.
+"""The parts of documents that a program writes: settings, metrics, measured rates, the chart's.
 
 ``python -m tests.docs.generated`` brings them up to date; ``test_readme.py`` fails while they are
 stale.
@@ -16,6 +16,7 @@ import orjson
 from streamproc import capacity, measured
 from streamproc.config_tables import render_reference
 from tests.docs.metrics_page import metrics_reference
+from tests.helm.generated import write as write_chart
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -137,3 +138,4 @@ if __name__ == "__main__":
     importlib.reload(measured)
     importlib.reload(capacity)
     SCALING.write_text(with_parts(SCALING.read_text(), {"capacity": capacity_table()}))
+    write_chart()

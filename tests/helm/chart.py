@@ -145,7 +145,7 @@ def pods(objects: list[Object]) -> Iterator[tuple[Object, Object]]:
         if found["kind"] == "Pod":
             yield found, found
         elif found["kind"] in ("StatefulSet", "Deployment", "Job"):
-            yield found, found["spec"]["template"]
+            yield found["spec"]["template"], found
 
 
 def containers(pod: Object) -> list[Object]:

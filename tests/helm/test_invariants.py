@@ -34,7 +34,7 @@ def identity(found: Object) -> tuple[str, str, str]:
 
 
 def selectors(found: Object) -> Iterator[dict[str, str]]:
-    """Every label selector in an object that is meant to find pods of this release."""
+    """The label selectors in an object that are meant to find pods of this release."""
     spec = found.get("spec", {})
     if found["kind"] == "Service":
         yield spec["selector"]
@@ -42,8 +42,12 @@ def selectors(found: Object) -> Iterator[dict[str, str]]:
         yield spec["podSelector"]["matchLabels"]
     elif "selector" in spec:
         yield spec["selector"]["matchLabels"]
+
+
+def spread_selectors(found: Object) -> Iterator[dict[str, str]]:
+    """Those by which a workload's pods are spread; the user may have given others."""
     if found["kind"] in WORKLOADS:
-        constraints = spec["template"]["spec"].get("topologySpreadConstraints", [])
+        constraints = found["spec"]["template"]["spec"].get("topologySpreadConstraints", [])
         yield from (constraint["labelSelector"]["matchLabels"] for constraint in constraints)
 
 
@@ -95,6 +99,8 @@ def test_selectors_find_their_pods(name: str, cases: dict[str, list[Object]]):
             assert chosen, (identity(found), selector)
             if found["kind"] in (*WORKLOADS, "PodDisruptionBudget", "Service"):
                 assert chosen == {found["metadata"]["name"]}
+        for selector in spread_selectors(found):
+            assert is_selected(labels[found["metadata"]["name"]], selector)
 
 
 @EACH_CASE
