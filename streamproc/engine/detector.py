@@ -26,9 +26,10 @@ from streamproc.engine.decode import decode, suspects
 from streamproc.engine.identity import first
 from streamproc.engine.program import Program
 from streamproc.engine.sequence_budget import SequenceLimits
+from streamproc.engine.sequence_keys import SequenceMatch
+from streamproc.engine.sequence_reader import StepReader
 from streamproc.engine.sequence_rules import Candidate, Offer, rule_id_of
 from streamproc.engine.sequence_states import SequenceStates
-from streamproc.engine.sequences import SequenceMatch
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import JoinKey
@@ -129,7 +130,15 @@ class Detector:
                 options.output_bytes_max - HEADERS_ROOM_BYTES, options.output_bytes_max // 2
             ),
         )
-        self.sequences = SequenceStates(program.sequences.machines, options.sequence_limits)
+        shift = len(program.matchers)
+        self._reader = StepReader(
+            program.sequences,
+            lambda event, position: program.selector.applies(event, position + shift),
+            _stamped,
+        )
+        self.sequences = SequenceStates(
+            program.sequences.machines, options.sequence_limits, self._reader
+        )
         self._file = ""
         self._order = count()  # of events from files, for each file's offsets begin anew
 
@@ -141,7 +150,7 @@ class Detector:
         were. It takes well below a millisecond.
         """
         self.sequences = old.sequences
-        self.sequences.adopt(self._program.sequences.machines)
+        self.sequences.adopt(self._program.sequences.machines, self._reader)
         self._file, self._order = old._file, old._order
 
     def process(self, batch: Batch, now_ms: int) -> Detections:
@@ -154,6 +163,7 @@ class Detector:
         tally = self._isolate(batch, now_ms)
         if self._program.sequences.rules:
             self._join_sequences(batch, now_ms, tally)
+            self._note_faults(tally)
             self._count_state()
         tally.add_to(self._counters)
         return tally.detections
@@ -168,6 +178,7 @@ class Detector:
         """
         tally = Tally()
         self._report(self.sequences.of(partition).advance(broker_ms), now_ms, tally)
+        self._note_faults(tally)
         self._count_state()
         tally.add_to(self._counters)
         return tally.detections
@@ -220,19 +231,13 @@ class Detector:
     def _evaluate(
         self, record: Record, candidates: tuple[int, ...], now_ms: int, tally: Tally
     ) -> None:
-        try:
-            document = decode(record.value or b"")
-        except DecodeError as fault:
-            self._reject(tally, record, fault)
-            return
-        event = Event(document)
-        if first(event, "host.id") is None:
-            tally.incomplete["host.id"] += 1
-        if _lacks_timestamp(event):
-            tally.incomplete["@timestamp"] += 1
-            event = _with_timestamp(document, record.timestamp_ms or now_ms)
-        selector = self._program.selector
         singles, sequences = self._program.split(candidates)
+        if not singles and self._offer_unread(record, sequences, now_ms, tally):
+            return
+        event = self._read(record, now_ms, tally)
+        if event is None:
+            return
+        selector = self._program.selector
         faults: list[str] = []
         is_match = False
         doing = "evaluation"
@@ -257,6 +262,31 @@ class Detector:
         else:
             tally.outcomes["matched" if is_match else "unmatched"] += 1
 
+    def _read(self, record: Record, now_ms: int, tally: Tally) -> Event | None:
+        """Decode a record; None if it cannot be."""
+        try:
+            event = Event(decode(record.value or b""))
+        except DecodeError as fault:
+            self._reject(tally, record, fault)
+            return None
+        if first(event, "host.id") is None:
+            tally.incomplete["host.id"] += 1
+        if _lacks_timestamp(event):
+            tally.incomplete["@timestamp"] += 1
+            event = _with_timestamp(event.document, record.timestamp_ms or now_ms)
+        return event
+
+    def _offer_unread(
+        self, record: Record, sequences: tuple[Candidate, ...], now_ms: int, tally: Tally
+    ) -> bool:
+        """Let an event wait for its turn undecoded, if that can be: most need no more."""
+        offer = self._program.sequences.offer_unread(record, sequences, self._wall_ms(now_ms))
+        if offer is None:
+            return False
+        tally.offers.append(offer)
+        tally.outcomes["unmatched"] += 1
+        return True
+
     def _offer(
         self,
         event: Event,
@@ -267,19 +297,25 @@ class Detector:
         faults: list[str],
     ) -> None:
         """Note what the event can do in sequences; their state moves when the batch is through."""
-        applicable = self._program.selector.applicable(event)
-        if applicable is not None:
-            shift = len(self._program.matchers)
-            sequences = tuple(item for item in sequences if item.position + shift in applicable)
-        wall_ms = now_ms if self._options.has_broker_time else None
+        program = self._program
+        shift = len(program.matchers)
 
         def on_error(rule: Rule, error: Exception) -> None:
             tally.rule_errors[rule.rule_id, "evaluation"] += 1
             faults.append(f"rule {rule.rule_id}: {type(error).__name__}: {error}")
 
+        def applies(position: int) -> bool:
+            return program.selector.applies(event, position + shift)
+
         tally.offers.extend(
-            self._program.sequences.offers(event, record, sequences, wall_ms, on_error)
+            program.sequences.offers(
+                event, record, sequences, self._wall_ms(now_ms), on_error, applies
+            )
         )
+
+    def _wall_ms(self, now_ms: int) -> int | None:
+        """Return the time that no record's may pass; None where records have no time."""
+        return now_ms if self._options.has_broker_time else None
 
     def _join_sequences(self, batch: Batch, now_ms: int, tally: Tally) -> None:
         """Move the partition's sequences by a whole batch, and by the time that it took."""
@@ -296,6 +332,20 @@ class Detector:
         for scope, arrival in tally.offers:
             self._report(state.offer(scope, arrival), now_ms, tally)
         self._report(state.advance(min(batch.last_timestamp_ms, now_ms)), now_ms, tally)
+
+    def _note_faults(self, tally: Tally) -> None:
+        """Count and keep what could not be evaluated when its turn came.
+
+        The record has its outcome already.
+        """
+        for rule, record, error in self._reader.faults:
+            if isinstance(error, DecodeError):
+                self._letter(tally, record, error.reason, str(error))
+            elif rule is not None:
+                tally.rule_errors[rule.rule_id, "evaluation"] += 1
+                reason = f"rule {rule.rule_id}: {type(error).__name__}: {error}"
+                self._letter(tally, record, FAILED, reason)
+        self._reader.faults.clear()
 
     def _count_state(self) -> None:
         budget, counters = self.sequences.budget, self._counters
@@ -376,10 +426,12 @@ class Detector:
 
 def _event_of(record: Record, now_ms: int) -> Event:
     """Decode a record once more that was a good event when it was offered."""
-    event = Event(decode(record.value or b""))
-    if _lacks_timestamp(event):
-        return _with_timestamp(event.document, record.timestamp_ms or now_ms)
-    return event
+    return _stamped(Event(decode(record.value or b"")), record.timestamp_ms or now_ms)
+
+
+def _stamped(event: Event, timestamp_ms: int) -> Event:
+    """Return the event, with a time if it lacks one."""
+    return _with_timestamp(event.document, timestamp_ms) if _lacks_timestamp(event) else event
 
 
 def _lacks_timestamp(event: Event) -> bool:

@@ -40,6 +40,8 @@ class SequenceLimits:
         forget_ms: Broker time after which an empty scope is forgotten, milliseconds.
         buffer_max: Waiting events of one scope; beyond it the earliest is released early.
         waiting_max: Waiting events of the worker; beyond it likewise.
+        starts_max: Undecoded events of the worker that may have begun a sequence and whose turn is
+            over; beyond it the oldest of the scope is decoded, and takes its turn after all.
         rule_keys_max: Join keys of one rule in the worker; beyond it the one touched longest ago
             is evicted.
         keys_max: Join keys of all rules in the worker; likewise, from the largest rule.
@@ -52,6 +54,7 @@ class SequenceLimits:
     forget_ms: int = 3_600_000
     buffer_max: int = 10_000
     waiting_max: int = 200_000
+    starts_max: int = 20_000
     rule_keys_max: int = 100_000
     keys_max: int = 300_000
     settling_max: int = 1_000
@@ -78,6 +81,7 @@ class SequenceBudget:
 
     Attributes:
         waiting: Waiting events in all partitions.
+        starts: Undecoded starts in all partitions; an event counts once for each rule.
         keys: Join keys in all partitions.
         counts: What the bounds have cost so far, and late events.
     """
@@ -85,6 +89,7 @@ class SequenceBudget:
     def __init__(self, limits: SequenceLimits) -> None:
         self.limits = limits
         self.waiting = 0
+        self.starts = 0
         self.keys = 0
         self.counts = SequenceCounts()
         self._by_rule: Counter[str] = Counter()

@@ -1,28 +1,31 @@
 """The sequence rules of a rule set, compiled, and what an event can do in them.
 
-Law of the file: it says where an event belongs (which rules, which scope, which time) and keeps
-no state; state is ``streamproc.engine.sequences``' part.
+Law of the file: it says where an event belongs (which rules, which scope, which time), asks as
+few rules as it can, and keeps no state; state is ``streamproc.engine.sequences``' part.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
-from streamproc.engine.sequence_scope import Arrival
+from streamproc.engine.sequence_head import read_head
+from streamproc.engine.sequence_scope import Arrival, Prospect, Prospects
 from streamproc.eql import nodes
 from streamproc.eql.compiler import CompileOptions
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import NS_PER_MS, Hits, SequenceMachine
 from streamproc.model import Record
-from streamproc.ruleset.rule import Rule
+from streamproc.ruleset.rule import DEFAULT_TIMESTAMP_FIELD, Rule
 from streamproc.ruleset.validate import event_queries, sequence_warning
 
 SPAN_DEFAULT_MS = 24 * 3_600_000
 """Span of a sequence without ``maxspan``: the one thing in it that nothing else bounds."""
+_GROUPS_MAX = 8_192
 
 
 class SequenceRule(NamedTuple):
@@ -62,6 +65,34 @@ class Offer(NamedTuple):
     arrival: Arrival
 
 
+class Clock(NamedTuple):
+    """What events must have in common, beside the host, to be ordered by one clock.
+
+    Attributes:
+        timestamp_field: The event's time.
+        tiebreaker_field: Orders events of one time; empty for none.
+        rule: Name of the rule, if it is not joined by host; empty otherwise.
+    """
+
+    timestamp_field: str
+    tiebreaker_field: str
+    rule: str
+
+
+class Group(NamedTuple):
+    """Candidates whose events are ordered by one clock.
+
+    Attributes:
+        clock: What orders them.
+        prospects: The rules that need not be asked before the event's turn.
+        asked: The others: rules with missing events.
+    """
+
+    clock: Clock
+    prospects: Prospects
+    asked: tuple[Candidate, ...]
+
+
 class SequenceRules:
     """All sequence rules of a rule set, by their position among the sequence rules."""
 
@@ -69,19 +100,76 @@ class SequenceRules:
         self.rules = tuple(_compile(rule, span_default_ms) for rule in rules)
         self.machines = {rule.name: rule.machine for rule in self.rules}
         self.by_name = {rule.name: rule for rule in self.rules}
+        self.positions = {rule.name: position for position, rule in enumerate(self.rules)}
+        self._groups: dict[int, tuple[tuple[Candidate, ...], tuple[Group, ...]]] = {}
+
+    def groups(self, candidates: tuple[Candidate, ...]) -> tuple[Group, ...]:
+        """Return candidates by what orders their events. The same object is answered faster."""
+        known = self._groups.get(id(candidates))
+        if known is not None and known[0] is candidates:
+            return known[1]
+        if len(self._groups) >= _GROUPS_MAX:
+            self._groups.clear()
+        by_clock: dict[Clock, tuple[list[Prospect], list[Candidate]]] = {}
+        for candidate in candidates:
+            entry = self.rules[candidate.position]
+            prospects, asked = by_clock.setdefault(_clock(entry), ([], []))
+            if entry.machine.can_wait:
+                prospects.append(Prospect(entry.name, candidate.queries))
+            else:
+                asked.append(candidate)
+        groups = tuple(
+            Group(clock, tuple(prospects), tuple(asked))
+            for clock, (prospects, asked) in by_clock.items()
+        )
+        self._groups[id(candidates)] = candidates, groups
+        return groups
+
+    def offer_unread(
+        self,
+        record: Record,
+        candidates: tuple[Candidate, ...],
+        wall_ms: int | None,
+    ) -> Offer | None:
+        """Return what a record can do in sequences as far as its head tells.
+
+        Args:
+            record: The record, undecoded.
+            candidates: The rules that it may be part of.
+            wall_ms: As in ``offers``.
+
+        Returns:
+            None when the record has to be decoded first.
+        """
+        groups = self.groups(candidates)
+        if len(groups) != 1 or groups[0].clock != _USUAL or groups[0].asked:
+            return None
+        head = read_head(record.value or b"")
+        if head is None:
+            return None
+        host_id, timestamp_ns = head
+        broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
+        return Offer(
+            f"{_USUAL_SCOPE}{host_id}",
+            Arrival(
+                timestamp_ns, None, record.offset, broker_ms, record, _NO_HITS, groups[0].prospects
+            ),
+        )
 
     def offers(
         self,
         event: Event,
         record: Record,
-        candidates: Iterable[Candidate],
+        candidates: tuple[Candidate, ...],
         wall_ms: int | None,
         on_error: Callable[[Rule, Exception], None],
+        applies: Callable[[int], bool] | None = None,
     ) -> Iterator[Offer]:
         """Yield what the event can do in the rules of ``candidates``; one offer per scope.
 
         An event without ``host.id`` takes no part in sequences that are joined by host, one
-        without the rule's timestamp in none of that rule.
+        without the rule's timestamp in none of that rule. Only rules with missing events are
+        asked now; the others when it is the event's turn, if ever.
 
         Args:
             event: The event.
@@ -90,27 +178,29 @@ class SequenceRules:
             wall_ms: The wall clock, which no record's time may pass, milliseconds; None where
                 records have no time of their own (files): the event's time counts then.
             on_error: Told of a rule whose evaluation failed; the other rules go on.
+            applies: Whether a rule, by position, looks at the event's index; None: all do.
         """
         host_ids = event.values("host.id")
-        lanes: dict[_Lane, dict[str, Hits]] = {}
-        for position, queries in candidates:
-            entry = self.rules[position]
-            if entry.is_by_host and not host_ids:
+        for group in self.groups(candidates):
+            if not group.clock.rule and not host_ids:
                 continue
-            try:
-                hits = entry.machine.hits(event, queries)
-            except Exception as error:  # noqa: BLE001  # one rule's error must not stop the others
-                on_error(entry.rule, error)
-                continue
-            if hits:
-                rule = entry.rule
-                owner = f"host {host_ids[0]}" if entry.is_by_host else f"rule {entry.name}"
-                lane = _Lane(rule.timestamp_field, rule.tiebreaker_field or "", owner)
-                lanes.setdefault(lane, {})[entry.name] = hits
-        for lane, by_rule in lanes.items():
-            arrival = _arrival(event, record, lane, by_rule, wall_ms)
-            if arrival is not None:
-                yield Offer(" ".join(lane), arrival)
+            hits: dict[str, Hits] = {}
+            for position, queries in group.asked:
+                entry = self.rules[position]
+                if applies is not None and not applies(position):
+                    continue
+                try:
+                    found = entry.machine.hits(event, queries)
+                except Exception as error:  # noqa: BLE001  # it must not stop the other rules
+                    on_error(entry.rule, error)
+                    continue
+                if found:
+                    hits[entry.name] = found
+            if hits or group.prospects:
+                arrival = _arrival(event, record, group, hits, wall_ms)
+                if arrival is not None:
+                    host_id = "" if group.clock.rule else host_ids[0]
+                    yield Offer(_scope(group.clock, host_id), arrival)
 
 
 def rule_id_of(name: str) -> str:
@@ -118,29 +208,44 @@ def rule_id_of(name: str) -> str:
     return name.rpartition(":")[0]
 
 
-class _Lane(NamedTuple):
-    """What events must have in common to be ordered by one clock; together a scope's name."""
+def _clock(entry: SequenceRule) -> Clock:
+    rule = entry.rule
+    owner = "" if entry.is_by_host else entry.name
+    return Clock(rule.timestamp_field, rule.tiebreaker_field or "", owner)
 
-    timestamp_field: str
-    tiebreaker_field: str
-    owner: str
+
+def _scope(clock: Clock, host_id: Any) -> str:
+    owner = f"rule {clock.rule}" if clock.rule else f"host {host_id}"
+    return f"{clock.timestamp_field} {clock.tiebreaker_field} {owner}"
+
+
+# The clock of nearly every rule, and the only one that the head of a record has enough for.
+_USUAL: Final = Clock(DEFAULT_TIMESTAMP_FIELD, "", "")
+_USUAL_SCOPE: Final = _scope(_USUAL, "")
+_NO_HITS: Final[Mapping[str, Hits]] = MappingProxyType({})
 
 
 def _arrival(
-    event: Event, record: Record, lane: _Lane, by_rule: dict[str, Hits], wall_ms: int | None
+    event: Event, record: Record, group: Group, hits: Mapping[str, Hits], wall_ms: int | None
 ) -> Arrival | None:
     """Return the event's place in time; None for one without a time."""
-    stamps = event.values(lane.timestamp_field)
+    stamps = event.values(group.clock.timestamp_field)
     timestamp_ns = parse_instant(stamps[0]) if stamps else None
     if timestamp_ns is None:
         return None
-    tiebreakers = event.values(lane.tiebreaker_field) if lane.tiebreaker_field else ()
-    if wall_ms is None:
-        broker_ms = timestamp_ns // NS_PER_MS
-    else:
-        broker_ms = min(record.timestamp_ms or wall_ms, wall_ms)
+    field = group.clock.tiebreaker_field
+    tiebreakers = event.values(field) if field else ()
     tiebreaker = tiebreakers[0] if tiebreakers else None
-    return Arrival(timestamp_ns, tiebreaker, record.offset, broker_ms, record, by_rule)
+    broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
+    return Arrival(
+        timestamp_ns, tiebreaker, record.offset, broker_ms, record, hits, group.prospects
+    )
+
+
+def _broker_ms(record: Record, timestamp_ns: int, wall_ms: int | None) -> int:
+    if wall_ms is None:
+        return timestamp_ns // NS_PER_MS
+    return min(record.timestamp_ms or wall_ms, wall_ms)
 
 
 def _compile(rule: Rule, span_default_ms: int) -> SequenceRule:

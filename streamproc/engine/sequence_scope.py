@@ -21,6 +21,21 @@ NEVER = 1 << 62
 LONG_AGO = -NEVER
 
 
+class Prospect(NamedTuple):
+    """A rule that an event may be part of, as far as its bytes tell.
+
+    Attributes:
+        rule: The rule.
+        queries: Which of its queries the event may match, ascending.
+    """
+
+    rule: str
+    queries: tuple[int, ...]
+
+
+Prospects: TypeAlias = tuple[Prospect, ...]
+
+
 class Arrival(NamedTuple):
     """One event that can take part in sequences.
 
@@ -33,6 +48,7 @@ class Arrival(NamedTuple):
             Where producers set it, the caller bounds it by the wall clock.
         payload: What the alert needs of the event, carried along unread.
         hits: Rule to what the event can do in that rule's sequence.
+        prospects: Rules of which that is not known: they were not asked yet.
     """
 
     timestamp_ns: int
@@ -41,12 +57,29 @@ class Arrival(NamedTuple):
     broker_ms: int
     payload: Any
     hits: Mapping[str, Hits]
+    prospects: Prospects = ()
 
     def ordinal(self) -> Ordinal:
         """Return its place in time: timestamp, tiebreaker (null last), then offset."""
         kind = "text" if isinstance(self.tiebreaker, str) else ""
         rest = 0 if self.tiebreaker is None else self.tiebreaker
         return (self.timestamp_ns, self.tiebreaker is None, kind, rest, self.offset)
+
+
+class Start(NamedTuple):
+    """An event that may begin a sequence of a rule, which was not asked yet.
+
+    Attributes:
+        timestamp_ns: Event time.
+        touched_ms: Broker time at which its turn came.
+        payload: As in ``Arrival``.
+        queries: As in ``Prospect``.
+    """
+
+    timestamp_ns: int
+    touched_ms: int
+    payload: Any
+    queries: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -146,6 +179,8 @@ class Scope:
         states: Rule to its partial sequences; no empty ones.
         deadlines: A heap; some are of matches that were discarded since.
         deadlines_made: Numbers given to deadlines.
+        starts: Rule to what may have begun further ones, in the order of their turns; none empty.
+        reached: Rule to the last stage at which it may have a partial, where that is known.
         due_ms: Broker time at which it is next looked at; None: when the next event comes.
     """
 
@@ -158,11 +193,13 @@ class Scope:
     states: dict[str, SequenceState] = field(default_factory=dict)
     deadlines: list[Deadline] = field(default_factory=list)
     deadlines_made: int = 0
+    starts: dict[str, deque[Start]] = field(default_factory=dict)
+    reached: dict[str, int] = field(default_factory=dict, compare=False)
     due_ms: int | None = field(default=None, compare=False)
 
     def is_empty(self) -> bool:
         """Return whether no partial sequence would be lost if this scope were forgotten."""
-        return not (self.states or self.ordinary.heap or self.ahead.heap)
+        return not (self.states or self.starts or self.ordinary.heap or self.ahead.heap)
 
     def waiting(self) -> int:
         """Return how many events wait."""

@@ -13,17 +13,29 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict, deque
+from itertools import chain
 from typing import Any
 
 import orjson
 import zstandard
 
-from streamproc.engine.sequence_scope import Arrival, Deadline, Held, Lane, Ordinal, Scope
+from streamproc.engine.sequence_scope import (
+    Arrival,
+    Deadline,
+    Held,
+    Lane,
+    Ordinal,
+    Prospect,
+    Scope,
+    Start,
+)
 from streamproc.eql.sequence import Hits, JoinKey, KeyState, Match, Partial, Taken
 from streamproc.errors import StreamprocError
 from streamproc.model import Record
 
-VERSION = 1
+VERSION = 2
+# Version 1 knew no undecoded events: no prospects and no starts.
+READABLE = (1, 2)
 # Fast above all: snapshots are short-lived, and most of their bytes are JSON text.
 _LEVEL = 1
 _LENGTH = struct.Struct(">I")
@@ -50,6 +62,10 @@ def pack_scope(scope: Scope) -> bytes:
             ],
             "deadlines": [[*item[:4], _pack_key(item.key)] for item in scope.deadlines],
             "deadlines_made": scope.deadlines_made,
+            "starts": [
+                [rule, [_pack_start(start, records) for start in begun]]
+                for rule, begun in scope.starts.items()
+            ],
             # Last, because packing the rest is what fills it.
             "records": records.descriptions,
         }
@@ -64,9 +80,9 @@ def unpack_scope(snapshot: bytes) -> Scope:
     Raises:
         SnapshotError: It was written by another version, or is damaged.
     """
-    if not snapshot or snapshot[0] != VERSION:
+    if not snapshot or snapshot[0] not in READABLE:
         found = snapshot[0] if snapshot else "none"
-        raise SnapshotError(f"snapshot version {found}; this program reads version {VERSION}")
+        raise SnapshotError(f"snapshot version {found}; this program reads versions 1 and 2")
     try:
         content = zstandard.ZstdDecompressor().decompress(memoryview(snapshot)[1:])
         (length,) = _LENGTH.unpack_from(content)
@@ -121,6 +137,10 @@ def _unpack(description: dict[str, Any], values: bytes) -> Scope:
             for deadline_ms, due_ms, number, rule, key in description["deadlines"]
         ],
         deadlines_made=description["deadlines_made"],
+        starts={
+            rule: deque(_unpack_start(item, records) for item in items)
+            for rule, items in description.get("starts", ())
+        },
     )
 
 
@@ -169,11 +189,12 @@ def _pack_held(held: Held, records: _RecordWriter) -> list[Any]:
         arrival.broker_ms,
         records.number(arrival.payload),
         hits,
+        [[*prospect] for prospect in arrival.prospects],
     ]
 
 
 def _unpack_held(packed: list[Any], records: list[Record]) -> Held:
-    arrived_ms, timestamp_ns, tiebreaker, offset, broker_ms, number, by_rule = packed
+    arrived_ms, timestamp_ns, tiebreaker, offset, broker_ms, number, by_rule, *more = packed
     hits: dict[str, Hits] = {
         rule: tuple((place, tuple(map(_unpack_key, keys))) for place, keys in places)
         for rule, places in by_rule
@@ -185,8 +206,19 @@ def _unpack_held(packed: list[Any], records: list[Record]) -> Held:
         broker_ms,
         records[number],
         hits,
+        tuple(Prospect(rule, tuple(queries)) for rule, queries in chain(*more)),
     )
     return Held(arrival.ordinal(), arrival, arrived_ms)
+
+
+def _pack_start(start: Start, records: _RecordWriter) -> list[Any]:
+    number = records.number(start.payload)
+    return [_pack_scalar(start.timestamp_ns), start.touched_ms, number, start.queries]
+
+
+def _unpack_start(packed: list[Any], records: list[Record]) -> Start:
+    timestamp_ns, touched_ms, number, queries = packed
+    return Start(_unpack_scalar(timestamp_ns), touched_ms, records[number], tuple(queries))
 
 
 def _pack_key_state(key: JoinKey, key_state: KeyState, records: _RecordWriter) -> list[Any]:

@@ -34,44 +34,25 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import Any, NamedTuple
 
 from streamproc.engine.sequence_budget import SequenceBudget
-from streamproc.engine.sequence_scope import LONG_AGO, NEVER, Arrival, Deadline, Held, Lane, Scope
-from streamproc.eql.sequence import (
-    JOIN_KEYS_MAX,
-    NS_PER_MS,
-    Completion,
-    Hits,
-    JoinKey,
-    Match,
-    SequenceMachine,
-    SequenceState,
-    Step,
-)
+from streamproc.engine.sequence_keys import SequenceMatch, result
+from streamproc.engine.sequence_scope import LONG_AGO, Arrival, Deadline, Held, Lane, Scope
+from streamproc.engine.sequence_starts import Reader, Starts
+from streamproc.eql.sequence import NS_PER_MS, SequenceMachine, Step
 
-# How often, in broker time, a scope that may be forgotten asks whether its offset is committed.
-_COMMIT_POLL_MS = 1_000
 # Keys of rules that went away which are dropped at a time: a moment, between two batches.
 _RETIRED_AT_ONCE = 2_000
 
 
-class SequenceMatch(NamedTuple):
-    """A rule's completed sequence; ``payloads`` by result position, None for a missing event."""
-
-    rule: str
-    key: JoinKey
-    payloads: tuple[Any | None, ...]
-
-
-class PartitionSequences:
+class PartitionSequences(Starts):
     """The sequence state of one topic partition.
 
     Args:
         machines: Rule (any name that changes when its query does) to its machine. Every machine
             has a span: rules without ``maxspan`` get a default one from the caller.
         budget: Shared by the partitions of a worker; has the limits and the counts.
+        reader: Asks rules about events that are offered with prospects.
 
     Attributes:
         changed: Scopes whose snapshot is outdated; cleared by the caller.
@@ -80,31 +61,26 @@ class PartitionSequences:
     Raises ValueError for a machine without a span.
     """
 
-    def __init__(self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget) -> None:
+    def __init__(
+        self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget, reader: Reader
+    ) -> None:
         check_spans(machines)
-        self._machines = machines
-        self._budget = budget
-        self._limits = budget.limits
-        self._counts = budget.counts
+        super().__init__(machines, budget, reader)
         self._lateness_ns = self._limits.lateness_ms * NS_PER_MS
-        self._scopes: dict[str, Scope] = {}
-        # By rule: scope and key to the broker time of the last touch, oldest first.
-        self._touched: dict[str, OrderedDict[tuple[str, JoinKey], int]] = {}
-        self._due: list[tuple[int, str]] = []
-        self._clock_ms = 0
-        self._committed = 0
         self._before_file: set[str] = set()
-        self._retired: list[str] = []
-        self.changed: set[str] = set()
-        self.keys = 0
         budget.enter(self)
 
-    def adopt(self, machines: Mapping[str, SequenceMachine]) -> None:
+    def adopt(self, machines: Mapping[str, SequenceMachine], reader: Reader) -> None:
         """Go on with other rules; those of the same name keep all that they have begun.
 
-        O(rules), so that it takes no time between two batches: what rules that went away have
-        begun is dropped little by little, by ``advance``. A rule that returns begins anew.
+        O(rules), and O(scopes) if rules went away, so that it takes no time between two batches:
+        their keys are dropped little by little, by ``advance``. A rule that returns begins anew.
         """
+        gone = [rule for rule in self._machines if rule not in machines]
+        if gone:
+            self._drop_starts_of(gone)
+        self._reader = reader
+        self._plans.clear()
         for rule in [rule for rule in self._retired if rule in machines]:
             self._drop_retired(rule, len(self._touched[rule]))
         self._machines = machines
@@ -171,6 +147,7 @@ class PartitionSequences:
                 continue  # rescheduled since
             scope.due_ms = None
             self._move(name, scope, max(scope.clock_ms, self._clock_ms), found)
+            self._drop_silent_starts(name, scope)
             if self._can_be_forgotten(scope):
                 del self._scopes[name]
                 self.changed.add(name)
@@ -219,6 +196,8 @@ class PartitionSequences:
             scope.due_ms = None
             self._budget.waiting += scope.waiting()
             scope.states = {rule: s for rule, s in scope.states.items() if rule in self._machines}
+            scope.starts = {rule: s for rule, s in scope.starts.items() if rule in self._machines}
+            self._budget.starts += sum(map(len, scope.starts.values()))
             scope.deadlines = [item for item in scope.deadlines if item.rule in self._machines]
             heapq.heapify(scope.deadlines)
             for rule, state in scope.states.items():
@@ -233,27 +212,10 @@ class PartitionSequences:
         """Give back to the budget what this partition holds; it is not used after that."""
         for rule, touched in self._touched.items():
             self._budget.add_keys(rule, -len(touched))
-        self._budget.waiting -= sum(scope.waiting() for scope in self._scopes.values())
+        for scope in self._scopes.values():
+            self._budget.waiting -= scope.waiting()
+            self._budget.starts -= sum(map(len, scope.starts.values()))
         self._budget.leave(self)
-
-    # What the budget asks for
-
-    def keys_of(self, rule: str) -> int:
-        """Return how many join keys of a rule it holds."""
-        return len(self._touched.get(rule, ()))
-
-    def largest_rule(self) -> tuple[int, str]:
-        """Return the rule of which it holds most keys, after their number."""
-        sizes = ((len(touched), rule) for rule, touched in self._touched.items())
-        return max(sizes, default=(0, ""))
-
-    def evict(self, rule: str) -> None:
-        """Forget the key of a rule that was touched longest ago."""
-        name, key = next(iter(self._touched[rule]))
-        scope = self._scopes[name]
-        self._drop_key(name, scope, rule, key)
-        self.changed.add(name)
-        self._schedule(name, scope)
 
     # Moving a scope
 
@@ -279,42 +241,16 @@ class PartitionSequences:
     def _release(
         self, name: str, scope: Scope, held: Held, found: list[SequenceMatch], *, is_ahead: bool
     ) -> None:
-        """Move the machines by one event."""
+        """Let an event take its turn."""
         arrival = held.arrival
         self._budget.waiting -= 1
         self.changed.add(name)
+        if arrival.prospects:
+            self._ask(name, scope, held, found, is_ahead=is_ahead)
         for rule, hits in arrival.hits.items():
-            machine = self._machines.get(rule)
-            if machine is None:
-                continue  # the rule went away while the event waited
-            state = scope.states.get(rule)
-            if state is None:
-                state = scope.states[rule] = OrderedDict()
-            step = Step(arrival.timestamp_ns, hits, arrival.payload)
-            for completion in machine.advance(state, step):
-                if completion.deadline_ms is None:
-                    found.append(_result(rule, machine, completion.match))
-                else:
-                    self._await_trailing(scope, rule, completion, held)
-            self._touch(name, scope, rule, held)
-            if not is_ahead:
-                self._drop_outdated(name, scope, rule, arrival.timestamp_ns)
-            if not state:
-                scope.states.pop(rule, None)
-            self._budget.relieve(rule)
-
-    def _await_trailing(self, scope: Scope, rule: str, completion: Completion, held: Held) -> None:
-        """Note when a match is settled: at its deadline, or when broker time passed as much."""
-        match, deadline_ms = completion
-        if deadline_ms is None:
-            return
-        last_ms = match.events[-1].timestamp_ns // NS_PER_MS
-        due_ms = held.arrived_ms + deadline_ms - last_ms + self._limits.lateness_ms
-        scope.await_trailing(rule, match.key, deadline_ms, due_ms)
-        waiting = scope.states[rule][match.key].waiting
-        if len(waiting) > self._limits.settling_max:
-            del waiting[0]
-            self._counts.evicted_keys[rule] += 1
+            if rule in self._machines:  # it may have gone away while the event waited
+                step = Step(arrival.timestamp_ns, hits, arrival.payload)
+                self._take(name, scope, rule, step, held.arrived_ms, found, is_ahead=is_ahead)
 
     def _settle(self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]) -> None:
         """Let go the matches that no trailing missing event can discard any more."""
@@ -344,7 +280,7 @@ class PartitionSequences:
         if machine is None or key_state is None:
             return  # the rule went away, or the match was discarded since
         for match in machine.settle(key_state, deadline.deadline_ms + 1):
-            found.append(_result(rule, machine, match))
+            found.append(result(rule, machine, match))
         if key_state.is_empty():
             self._drop_key(name, scope, rule, key)
 
@@ -369,128 +305,9 @@ class PartitionSequences:
             self._counts.released_early += 1
             self._release(name, scope, lane.pop(), found, is_ahead=lane is scope.ahead)
 
-    # Keys: which are held, and which was touched longest ago
-
-    def _touch(self, name: str, scope: Scope, rule: str, held: Held) -> None:
-        """Put the event's keys that hold something last in both orders; drop those that do not."""
-        state = scope.states[rule]
-        touched = self._touched.get(rule)
-        if touched is None:
-            touched = self._touched[rule] = OrderedDict()
-        for key in self._distinct_keys(held.arrival.hits[rule]):
-            key_state = state.get(key)
-            if key_state is None:
-                continue
-            if key_state.is_empty():
-                self._drop_key(name, scope, rule, key)
-                continue
-            key_state.touched_ns = held.arrival.timestamp_ns
-            state.move_to_end(key)
-            if (name, key) in touched:
-                touched.move_to_end((name, key))
-            else:
-                self._count_keys(rule, 1)
-            touched[name, key] = max(held.arrived_ms, self._clock_ms)
-
-    def _distinct_keys(self, hits: Hits) -> Iterable[JoinKey]:
-        if len(hits) == 1:
-            keys: Iterable[JoinKey] = hits[0][1]
-        else:
-            keys = {key: None for _, keys_there in hits for key in keys_there}
-        if any(len(keys_there) >= JOIN_KEYS_MAX for _, keys_there in hits):
-            self._counts.cut_join_keys += 1
-        return keys
-
-    def _drop_outdated(self, name: str, scope: Scope, rule: str, event_ns: int) -> None:
-        """Drop, oldest first, the keys whose span is over for every event still to come."""
-        state = scope.states.get(rule)
-        # A millisecond more, because missing events count in whole ones.
-        before_ns = event_ns - (self._machines[rule].maxspan_ns or 0) - NS_PER_MS
-        while state:
-            key, key_state = next(iter(state.items()))
-            if key_state.touched_ns >= before_ns or key_state.waiting:
-                break
-            self._drop_key(name, scope, rule, key)
-
-    def _drop_silent(
-        self, rule: str, touched: OrderedDict[tuple[str, JoinKey], int], found: list[SequenceMatch]
-    ) -> None:
-        """Drop, oldest first, the keys that broker time has left behind."""
-        machine = self._machines[rule]
-        span_ms = (machine.maxspan_ns or 0) // NS_PER_MS
-        before_ms = self._clock_ms - span_ms - self._limits.lateness_ms - self._limits.offline_ms
-        while touched:
-            (name, key), touched_ms = next(iter(touched.items()))
-            if touched_ms >= before_ms:
-                break
-            scope = self._scopes[name]
-            key_state = scope.states[rule][key]
-            for _, match in key_state.waiting:
-                found.append(_result(rule, machine, match))
-            self._drop_key(name, scope, rule, key)
-            self.changed.add(name)
-            self._schedule(name, scope)
-
-    def _drop_retired(self, rule: str, count: int) -> None:
-        """Drop some keys of a rule that went away."""
-        touched = self._touched[rule]
-        for name, key in list(islice(touched, count)):
-            scope = self._scopes[name]
-            self._drop_key(name, scope, rule, key)
-            self.changed.add(name)
-            self._schedule(name, scope)
-        if not touched:
-            del self._touched[rule]
-            self._retired.remove(rule)
-
-    def _drop_key(self, name: str, scope: Scope, rule: str, key: JoinKey) -> None:
-        state: SequenceState = scope.states[rule]
-        del state[key]
-        if not state:
-            del scope.states[rule]
-        touched = self._touched[rule]
-        if (name, key) in touched:
-            del touched[name, key]
-            self._count_keys(rule, -1)
-
-    def _count_keys(self, rule: str, count: int) -> None:
-        self.keys += count
-        self._budget.add_keys(rule, count)
-
-    # When a scope is looked at
-
-    def _can_be_forgotten(self, scope: Scope) -> bool:
-        return (
-            scope.is_empty()
-            and scope.offset < self._committed
-            and scope.clock_ms + self._limits.forget_ms <= self._clock_ms
-        )
-
-    def _schedule(self, name: str, scope: Scope) -> None:
-        """Note the broker time at which this scope next has something to do."""
-        if scope.is_empty():
-            due_ms = scope.clock_ms + self._limits.forget_ms
-            if due_ms <= self._clock_ms:
-                due_ms = self._clock_ms + _COMMIT_POLL_MS
-        else:
-            oldest_ms = min(scope.ordinary.oldest_ms(), scope.ahead.oldest_ms())
-            due_ms = oldest_ms + self._limits.lateness_ms + 1
-            if scope.deadlines:
-                due_ms = min(due_ms, scope.deadlines[0].due_ms + 1)
-            if due_ms >= NEVER:
-                return
-            due_ms = max(due_ms, self._clock_ms + 1)
-        if scope.due_ms is None or due_ms < scope.due_ms:
-            scope.due_ms = due_ms
-            heapq.heappush(self._due, (due_ms, name))
-
 
 def check_spans(machines: Mapping[str, SequenceMachine]) -> None:
     """Raise ValueError for a machine without a span: its state would have no end."""
     for rule, machine in machines.items():
         if machine.maxspan_ns is None:
             raise ValueError(f"rule {rule} has no span: its state would grow without end")
-
-
-def _result(rule: str, machine: SequenceMachine, match: Match) -> SequenceMatch:
-    return SequenceMatch(rule, match.key, machine.results(match))

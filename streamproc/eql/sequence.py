@@ -187,6 +187,10 @@ class SequenceMachine:
         layout: For each position of a result, the stage that fills it, or None for a
             missing-event position.
         trailing: The places of trailing missing events.
+        later: For each query of a later step or of ``until`` the lowest stage at which it can do
+            anything: it needs a partial of the stage before. ``until`` counts as stage 1.
+        can_wait: Whether an event can only begin a sequence, or do something to one that another
+            event began before. With missing events that is not so.
     """
 
     def __init__(
@@ -228,6 +232,11 @@ class SequenceMachine:
         if sequence.until is not None:
             self._places.append(_place(UNTIL, *next(matches), sequence.until, sequence, options))
         self._has_leading = -1 in self._gaps
+        self.can_wait = self.stages > 1 and not self._gaps
+        self.later: dict[int, int] = {}
+        for item in self._places:
+            if item.place != 0:
+                self.later.setdefault(item.query, max(item.place, 1))
         self.trailing = frozenset(
             gap_place(gap) for gap, after in enumerate(self._gaps) if after == stage - 1
         )

@@ -12,6 +12,8 @@ from streamproc.engine.batch import RecordList
 from streamproc.engine.detector import Detector, DetectorOptions
 from streamproc.engine.program import Program
 from streamproc.engine.sequence_budget import SequenceLimits
+from streamproc.engine.sequence_reader import StepReader
+from streamproc.engine.sequence_rules import SequenceRules
 from streamproc.model import Record
 from streamproc.ops.counters import Counters
 from streamproc.ruleset.loader import load_rules
@@ -76,6 +78,11 @@ def detector(
     counters = Counters()
     chosen = DetectorOptions(sequence_limits=limits or SequenceLimits(lateness_ms=0), **options)
     return Detector(Program(ruleset(*queries, more=more)), chosen, counters), counters
+
+
+def reader(rules: SequenceRules) -> StepReader:
+    """Asks rules that look at every index about events that have a time."""
+    return StepReader(rules, lambda event, position: True, lambda event, at_ms: event)
 
 
 def document(number: int = 0, name: str = "cmd.exe", **fields: Any) -> dict[str, Any]:

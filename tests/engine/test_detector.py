@@ -140,15 +140,18 @@ def test_a_sequence_rule_that_fails_stops_no_other_sequence(monkeypatch):
     """Of two equal sequence rules one fails at every event: the other finds its sequence."""
     run, counters = detector(PAIR, PAIR)
 
-    def fail(event):
+    def fail(event, queries):
         raise ZeroDivisionError("injected")
 
     monkeypatch.setattr(run._program.sequences.rules[0].machine, "hits", fail)
-    run.process(batch(document(0), document(1) | FILE), NOW_MS)
+    values = [document(0), document(1) | FILE, {"@timestamp": "2026-01-01T10:00:02Z"}]
+    run.process(batch(*values), NOW_MS)
     found = run.finish(NOW_MS)
-    assert counters.rule_errors == {(rule_id(0), "evaluation"): 2}
+    assert counters.rule_errors == {(rule_id(0), "evaluation"): 1}  # no more than that is asked
     assert counters.rule_matches == {rule_id(1): 1}
     assert len(found.alerts) == 3  # two building blocks and a shell
+    assert [letter.key for letter in found.dead_letters] == [b"events:3:1"]
+    assert counters.outcomes == {"unmatched": 2, "filtered": 1}
 
 
 def test_missing_fields_are_counted_and_evaluated():

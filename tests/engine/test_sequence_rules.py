@@ -19,10 +19,10 @@ def offers(rules, event, at_ms=NOW_MS - 1_000, wall_ms=NOW_MS, positions=None):
     found = rules.offers(
         Event(event),
         record(event, 7, at_ms),
-        [
+        tuple(
             Candidate(position, tuple(range(len(rules.rules[position].queries))))
             for position in (range(len(rules.rules)) if positions is None else positions)
-        ],
+        ),
         wall_ms,
         lambda rule, error: errors.append((rule.rule_id, error)),
     )
@@ -34,7 +34,7 @@ def test_rules_by_host_share_the_clock_of_the_host():
     rules = SequenceRules(ruleset(PAIR, PAIR, BY_USER, BY_USER).rules)
     found, errors = offers(rules, document(user={"id": "u"}))
     assert not errors
-    assert [len(offer.arrival.hits) for offer in found] == [2, 1, 1]
+    assert [len(offer.arrival.prospects) for offer in found] == [2, 1, 1]
     assert len({offer.scope for offer in found}) == 3
     assert "host h1" in found[0].scope
 
@@ -52,12 +52,12 @@ def test_hosts_have_scopes_of_their_own():
         ({"host": {}}, 0),
         ({"host": {"id": None}}, 0),
         ({"@timestamp": "yesterday"}, 0),
-        ({"process": {"name": "other.exe"}}, 0),
+        ({"process": {"name": "other.exe"}}, 1),  # the rule is asked when it is its turn
         ({}, 1),
     ],
 )
 def test_what_takes_no_part(change, count):
-    """No host, no readable time, or no step of the sequence."""
+    """No host, or no readable time."""
     rules = SequenceRules(ruleset(PAIR).rules)
     assert len(offers(rules, document() | change)[0]) == count
 
@@ -84,7 +84,8 @@ def test_only_the_candidate_rules_are_asked():
     """Positions that the prefilter left out cost nothing and offer nothing."""
     rules = SequenceRules(ruleset(PAIR, PAIR).rules)
     [offer] = offers(rules, document(), positions=[1])[0]
-    assert list(offer.arrival.hits) == [rules.rules[1].name]
+    assert offer.arrival.prospects == ((rules.rules[1].name, (0, 1)),)
+    assert offer.arrival.hits == {}
 
 
 def test_rule_without_a_span_gets_the_default():

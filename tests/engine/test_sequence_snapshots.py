@@ -88,8 +88,9 @@ def test_a_record_is_stored_once():
     ("snapshot", "message"),
     [
         (b"", "snapshot version none"),
-        (b"\x02anything", "snapshot version 2; this program reads version 1"),
+        (b"\x03anything", "snapshot version 3; this program reads versions 1 and 2"),
         (b"\x01anything", "damaged snapshot"),
+        (b"\x02anything", "damaged snapshot"),
         (pack_scope(_scope())[:-3], "damaged snapshot"),
     ],
 )

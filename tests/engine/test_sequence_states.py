@@ -11,7 +11,7 @@ from streamproc.eql.compiler import CompileOptions
 from streamproc.eql.event import Event
 from streamproc.eql.parser import parse_query
 from streamproc.eql.sequence import SequenceMachine
-from tests.engine.programs import NOW_MS, PAIR, document, record, ruleset
+from tests.engine.programs import NOW_MS, PAIR, document, reader, record, ruleset
 
 ONE, TWO = ("events", 1), ("events", 2)
 CANDIDATE = Candidate(0, (0, 1))
@@ -24,14 +24,14 @@ def rules():
 
 @pytest.fixture
 def states(rules):
-    return SequenceStates(rules.machines, SequenceLimits(lateness_ms=30_000))
+    return SequenceStates(rules.machines, SequenceLimits(lateness_ms=30_000), reader(rules))
 
 
 def feed(states, rules, partition, *hosts):
     for offset, host in enumerate(hosts):
         event = document(host={"id": host})
         item = record(event, offset)
-        for offer in rules.offers(Event(event), item, [CANDIDATE], NOW_MS, pytest.fail):
+        for offer in rules.offers(Event(event), item, (CANDIDATE,), NOW_MS, pytest.fail):
             states.of(partition).offer(offer.scope, offer.arrival)
 
 
@@ -100,13 +100,13 @@ def test_other_rules_are_adopted_by_every_partition(states, rules):
     """Those that are assigned later, too; and the same rules go on with what waits."""
     feed(states, rules, ONE, "a")
     changed = SequenceRules(ruleset(PAIR, PAIR.replace("1m", "2m")).rules)
-    states.adopt(changed.machines)
+    states.adopt(changed.machines, reader(changed))
     found = []
     for state in (states.of(ONE), states.of(TWO)):
         for offset, event in ((7, document()), (8, document(1, file={"name": "a.txt"}))):
             event["event"]["category"] = ["process", "file"]
             item = record(event, offset)
-            candidates = [Candidate(0, (0, 1)), Candidate(1, (0, 1))]
+            candidates = (Candidate(0, (0, 1)), Candidate(1, (0, 1)))
             for offer in changed.offers(Event(event), item, candidates, NOW_MS, pytest.fail):
                 found += state.offer(offer.scope, offer.arrival)
         found += state.advance(NOW_MS + 60_000)
@@ -118,6 +118,6 @@ def test_a_machine_without_a_span_is_refused_as_a_whole(states, rules):
     feed(states, rules, ONE, "a")
     body = parse_query(PAIR.replace("with maxspan=1m", "")).body
     with pytest.raises(ValueError, match="no span"):
-        states.adopt({"endless": SequenceMachine(body, CompileOptions())})
+        states.adopt({"endless": SequenceMachine(body, CompileOptions())}, reader(rules))
     feed(states, rules, TWO, "b")
     assert states.budget.waiting == 2

@@ -32,7 +32,7 @@ class Bench:
         self.machines = {f"rule{n}": _machine(query) for n, query in enumerate(queries or (AB,))}
         limit = SequenceLimits(**{"lateness_ms": LATENESS_MS, **limits})
         self.budget = budget or SequenceBudget(limit)
-        self.sequences = PartitionSequences(self.machines, self.budget)
+        self.sequences = PartitionSequences(self.machines, self.budget, self)
         self.offset = offset
         self.found: list[tuple[Any, ...]] = []
 
@@ -59,6 +59,10 @@ class Bench:
         arrival = Arrival(at_ms * 1_000_000, tie, self.offset, broker_ms, payload, hits)
         self.offset += 1
         self._note(self.sequences.offer(host, arrival))
+
+    def hits(self, rule: str, payload: Any, timestamp_ns: int, queries: tuple[int, ...]) -> Any:
+        """As the reader of events that were offered with prospects."""
+        raise AssertionError("all hits are known")
 
     def pass_time(self, broker_s: float) -> None:
         self._note(self.sequences.advance(NOW_MS + round(broker_s * 1000)))
@@ -422,7 +426,7 @@ def test_other_rules_are_adopted_and_the_same_ones_go_on():
     bench.machines = {rule: bench.machines[rule] for rule in ("rule0", "rule1")} | {
         "rule3": _machine("sequence by k with maxspan=1m [b where true] [c where true]")
     }
-    bench.sequences.adopt(bench.machines)
+    bench.sequences.adopt(bench.machines, bench)
     bench.send("c", 20, 21, host="other", k=2)
     bench.pass_time(200)
     expected = [("a0", "c2", None), ("a1", "b3"), ("a1", "c4", None)]
@@ -438,7 +442,7 @@ def test_what_a_rule_that_went_away_has_begun_is_dropped_little_by_little(monkey
         bench.send("a", number, k=number, host=f"h{number % 2}")
     bench.pass_time(20)
     bench.sequences.changed.clear()
-    bench.sequences.adopt({"rule0": bench.machines["rule0"]})
+    bench.sequences.adopt({"rule0": bench.machines["rule0"]}, bench)
     assert bench.budget.keys == 8
     bench.pass_time(21)
     assert bench.budget.keys == 5
@@ -456,8 +460,8 @@ def test_a_rule_that_returns_begins_anew():
     bench.send("c", 1)
     bench.pass_time(15)
     both = bench.machines
-    bench.sequences.adopt({})
-    bench.sequences.adopt(both)
+    bench.sequences.adopt({}, bench)
+    bench.sequences.adopt(both, bench)
     bench.send("b", 20)
     bench.pass_time(DAY_MS)
     assert bench.found == []
@@ -470,7 +474,7 @@ def test_a_trailing_span_of_a_rule_that_went_away_ends_in_silence():
     bench.send("a", 0)
     bench.send("c", 1)
     bench.pass_time(15)
-    bench.sequences.adopt({})
+    bench.sequences.adopt({}, bench)
     bench.send("a", 200)
     bench.pass_time(DAY_MS)
     assert bench.found == []

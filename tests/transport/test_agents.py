@@ -11,11 +11,12 @@ from faust.types import TP
 
 from streamproc.engine.detector import Detections
 from streamproc.engine.sequence_budget import SequenceLimits
+from streamproc.engine.sequence_rules import SequenceRules
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.ops.counters import Counters
 from streamproc.transport.agents import CLOCK_SKEW_MS, define_clock, define_detect_agent
 from streamproc.transport.batch import RecordBatch
-from tests.engine.programs import NOW_MS, document, record
+from tests.engine.programs import NOW_MS, document, reader, record
 
 PLACE = TP("events", 3)
 
@@ -60,7 +61,7 @@ class Detector:
     """Says which calls came, and whether the state was known to move meanwhile."""
 
     def __init__(self) -> None:
-        self.sequences = SequenceStates({}, SequenceLimits())
+        self.sequences = SequenceStates({}, SequenceLimits(), reader(SequenceRules(())))
         self.processed: list[int] = []
         self.advanced: list[tuple] = []
 

@@ -18,7 +18,7 @@ from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters
 from streamproc.transport import sequence_store
 from streamproc.transport.sequence_store import SequenceStore, StateTopic
-from tests.engine.programs import NOW_MS, PAIR, document, record, ruleset
+from tests.engine.programs import NOW_MS, PAIR, document, reader, record, ruleset
 from tests.transport.mock_cluster import MockCluster
 
 PLACE, OTHER = ("events", 0), ("events", 1)
@@ -50,7 +50,9 @@ class Worker:
         self.meanwhile = lambda: None
         self.producer = Producer()
         self.counters = Counters()
-        self.states = SequenceStates(RULES.machines, SequenceLimits(lateness_ms=30_000))
+        self.states = SequenceStates(
+            RULES.machines, SequenceLimits(lateness_ms=30_000), reader(RULES)
+        )
         client = {"bootstrap.servers": bootstrap, "log_level": 0}
         self.store = SequenceStore(
             self.states,
@@ -65,7 +67,7 @@ class Worker:
         for offset, host in enumerate(hosts, start):
             event = document(host={"id": host})
             sent = record(event, offset)._replace(partition=partition[1])
-            for offer in RULES.offers(Event(event), sent, [EVERY_STEP], NOW_MS, pytest.fail):
+            for offer in RULES.offers(Event(event), sent, (EVERY_STEP,), NOW_MS, pytest.fail):
                 self.states.of(partition).offer(offer.scope, offer.arrival)
 
     def write(self, *partitions) -> bool:
