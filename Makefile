@@ -21,7 +21,7 @@ WHEELS += --no-binary faust-streaming
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench check-chart lock clean
+.PHONY: help setup demo test check bench check-chart check-image wheel sbom lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,17 +39,44 @@ check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check-chart: $(STAMP) ## the Helm chart: rendered by Helm 3 and 4, against all schemas, linted
+check-chart: $(STAMP) $(UV) ## the Helm chart: rendered by Helm 3 and 4, against all schemas, linted
 	@$(BIN)/python -m tests.helm.tools
 	$(BIN)/pytest -m chart tests/helm
 
-bench: $(STAMP) ## measure events per second beside a bare consumer loop
+check-image: $(STAMP) $(UV) ## the image: built, run hardened and on a real Kafka; compose file, workflows (as root)
+	@$(BIN)/python -m tests.image.tools
+	$(BIN)/pytest -m image tests/image
+
+# From what is committed, with fixed modes and dates: the same commit gives the same bytes.
+wheel: $(STAMP) ## build the wheel into dist/, the same bytes each time
+	@source=$$(mktemp -d) && trap 'rm -rf "$$source"' EXIT \
+	    && git -c tar.umask=0022 archive HEAD | tar -x -p -C "$$source" \
+	    && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet \
+	        --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) "$$source"
+	@sha256sum $(DIST)/*.whl
+
+DIST := dist
+
+sbom: wheel $(UV) ## list what the wheel and its dependencies are, as CycloneDX in dist/
+	@rm -rf .cache/sbom && $(PYTHON) -m venv .cache/sbom/tools && $(PYTHON) -m venv --without-pip .cache/sbom/venv
+	@$(UV) pip install --quiet --python .cache/sbom/tools --no-deps --require-hashes \
+	    --only-binary :all: --requirement tests/image/tools.lock
+	@$(UV) pip install --quiet --python .cache/sbom/venv --no-deps --require-hashes \
+	    $(WHEELS) --requirement requirements.lock
+	@$(UV) pip install --quiet --python .cache/sbom/venv --no-deps --no-index $(DIST)/*.whl
+	@.cache/sbom/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+	    --output-reproducible --validate --output-format JSON \
+	    --output-file $(DIST)/streamproc.cdx.json .cache/sbom/venv
+	@echo $(DIST)/streamproc.cdx.json
+
+bench: $(STAMP) ## measure rates, latency and memory beside other consumers and engines
 	$(BIN)/python benchmarks/run.py
 
 lock: $(UV) ## choose all dependencies anew and write the two lock files
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements.lock
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --extra dev --constraint requirements.lock \
 	    --output-file requirements-dev.lock
+	$(UV) pip compile tests/image/tools.in $(LOCK_OPTIONS) --output-file tests/image/tools.lock
 
 LOCK_OPTIONS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --custom-compile-command 'make lock'
