@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streamproc import __version__
@@ -30,7 +31,7 @@ from streamproc.engine.identity import (
     sequence_alert_id,
 )
 from streamproc.engine.reason import reason_text
-from streamproc.engine.source_fields import copy_source, fields_below, raw_values, take_out
+from streamproc.engine.source_fields import copy_source, fields_below, raw_values, take_out_all
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import JoinKey
 from streamproc.model import Headers, Output, Record
@@ -45,6 +46,7 @@ SEVERITY_SCORES = {"low": 21, "medium": 47, "high": 73, "critical": 99}
 _RULE_NAMESPACE = uuid.UUID("7f7d2c07-3a58-5c0f-9d0e-6b1f5a0c9a11")
 
 # What of the source gives way to fields of the alert; kept below ``streamproc.original``.
+_REPLACED = ("@timestamp", "event.kind", "event.severity", "event.risk_score")
 _DISPLACED = ("rule", "threat.framework", "threat.tactic", "threat.technique")
 
 # An alert on a sequence alert has some ten; the rest would be somebody's attempt to bloat it.
@@ -233,10 +235,8 @@ class AlertWriter:
             "kibana.alert.instance.id": alert,
             "kibana.alert.reason": reason_text(match.rule, match.event),
         }
-        for path in ("@timestamp", "event.kind", "event.severity", "event.risk_score", *_DISPLACED):
-            take_out(source, path)
-        for path in [path for path in fields if path.startswith("streamproc.")]:
-            take_out(source, path)
+        own = [path for path in fields if path.startswith("streamproc.")]
+        take_out_all(source, (*_REPLACED, *_DISPLACED, *own))
         return {"@timestamp": iso_utc(match.detected_at_ms), **source, **fields}
 
     def _static_fields(self, rule: Rule) -> dict[str, Any]:
@@ -289,7 +289,12 @@ def output_headers(rule: Rule, events: Sequence[Event]) -> Headers:
 
 def rule_uuid(rule: Rule) -> str:
     """Return the id of this product's copy of a rule; the same for all its versions."""
-    return str(uuid.uuid5(_RULE_NAMESPACE, rule.rule_id))
+    return _uuid_of(rule.rule_id)
+
+
+@lru_cache(maxsize=16_384)
+def _uuid_of(rule_id: str) -> str:
+    return str(uuid.uuid5(_RULE_NAMESPACE, rule_id))
 
 
 def rule_fields(rule: Rule) -> dict[str, Any]:

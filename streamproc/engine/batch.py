@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from streamproc.model import Record
+from streamproc.model import Headers, Record
 
 
 class Batch(Protocol):
@@ -38,6 +38,9 @@ class Batch(Protocol):
 
     def record(self, position: int) -> Record:
         """Return the whole record at a position."""
+
+    def headers(self, position: int) -> Headers:
+        """Return the headers of the record at a position, and nothing else of it."""
 
     def slice(self, start: int, stop: int) -> Batch:
         """Return the records of positions ``start`` up to, not including, ``stop``."""
@@ -77,6 +80,10 @@ class RecordList:
     def record(self, position: int) -> Record:
         """Return the whole record at a position."""
         return self._records[position]
+
+    def headers(self, position: int) -> Headers:
+        """Return the headers of the record at a position."""
+        return self._records[position].headers
 
     def slice(self, start: int, stop: int) -> RecordList:
         """Return the records of positions ``start`` up to, not including, ``stop``."""

@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streamproc.engine.alert_json import to_json
@@ -111,6 +112,7 @@ class ContextWriter:
         if not queries and self._use_defaults:
             queries = DEFAULT_QUERIES
         events = [event for event, _ in steps]
+        values = _Values(events)
         headers = output_headers(rule, events)
         shared = {
             "alert_id": alert_id,
@@ -122,7 +124,7 @@ class ContextWriter:
         requests = []
         for position, query in enumerate(queries):
             key = f"{alert_id}:{position}"
-            answer = resolve(query, events, span, self._look_ahead_ms)
+            answer = _resolve(query, values, span, self._look_ahead_ms)
             value = to_json({"id": key, **shared, **answer})
             if self._bytes_max is not None and len(value) > self._bytes_max:
                 answer = _without_query(answer)
@@ -146,7 +148,13 @@ def resolve(
         span: Their times.
         look_ahead_ms: How far past the last of them ``now`` as an end reaches.
     """
-    filler = _Filler(events)
+    return _resolve(investigation, _Values(events), span, look_ahead_ms)
+
+
+def _resolve(
+    investigation: Investigation, values: _Values, span: Span, look_ahead_ms: int
+) -> dict[str, Any]:
+    filler = _Filler(values)
     attempts = [filler.fill(group) for group in investigation.providers]
     filled = [group for group in attempts if group is not None]
     by_pid = [group for group in filled if group.is_by_pid]
@@ -199,11 +207,53 @@ class _Group(NamedTuple):
     is_by_pid: bool
 
 
+class _Template(NamedTuple):
+    """A provider's value: its placeholders, and the path if it is one placeholder and no more."""
+
+    paths: tuple[str, ...]
+    whole: str | None
+    is_readable: bool
+
+
+@lru_cache(maxsize=8_192)  # texts of rules' guides: each is asked for with every alert
+def _template(text: str) -> _Template:
+    paths = tuple(path.strip() for path in _PLACEHOLDER.findall(text))
+    whole = _PLACEHOLDER.fullmatch(text.strip())
+    is_readable = "{{" not in _PLACEHOLDER.sub("", text)
+    return _Template(paths, whole[1].strip() if whole else None, is_readable)
+
+
+class _Values:
+    """What placeholders are filled with: read once for all requests of an alert."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = events
+        self._known: dict[str, Value | None] = {}
+
+    def get(self, path: str) -> Value | None:
+        """Return the value at a path; None if there is none that may be asked for."""
+        try:
+            return self._known[path]
+        except KeyError:
+            value = self._known[path] = self._read(path)
+            return value
+
+    def _read(self, path: str) -> Value | None:
+        value = first_of(self._events, path)
+        if isinstance(value, str) and len(value.encode("utf-8", "replace")) > VALUE_BYTES_MAX:
+            return None
+        if path == "user.id" and value == _SYSTEM_SID:
+            # One event that means it is enough of a reason to ask for it.
+            named = [event for event in self._events if value in event.values(path)]
+            return value if any(map(_is_own_user, named)) else None
+        return value
+
+
 @dataclass(slots=True)
 class _Filler:
     """Fills the placeholders of one request; ``missing`` keeps what it could not, in order."""
 
-    events: Sequence[Event]
+    values: _Values
     missing: dict[str, None] = field(default_factory=dict)
 
     def fill(self, group: Sequence[Provider]) -> _Group | None:
@@ -230,20 +280,10 @@ class _Filler:
         return _Group(conditions, providers, is_by_pid)
 
     def _unfilled(self, provider: Provider) -> list[str]:
-        paths = [path.strip() for path in _PLACEHOLDER.findall(provider.value)]
-        unfilled = [path for path in paths if self._value(path) is None]
+        template = _template(provider.value)
+        unfilled = [path for path in template.paths if self.values.get(path) is None]
         # A template that nobody can read is as bad as one that cannot be filled.
-        return unfilled + ([provider.value] if "{{" in _PLACEHOLDER.sub("", provider.value) else [])
-
-    def _value(self, path: str) -> Value | None:
-        value = first_of(self.events, path)
-        if isinstance(value, str) and len(value.encode("utf-8", "replace")) > VALUE_BYTES_MAX:
-            return None
-        if path == "user.id" and value == _SYSTEM_SID:
-            # One event that means it is enough of a reason to ask for it.
-            named = [event for event in self.events if value in event.values(path)]
-            return value if any(map(_is_own_user, named)) else None
-        return value
+        return unfilled if template.is_readable else [*unfilled, provider.value]
 
     def _value_of(self, provider: Provider) -> Any:
         if provider.query_type not in ("phrases", "range"):
@@ -264,16 +304,16 @@ class _Filler:
         return node
 
     def _filled(self, template: str) -> Value:
-        whole = _PLACEHOLDER.fullmatch(template.strip())
-        if whole:
-            value = self._value(whole[1].strip())
+        whole = _template(template).whole
+        if whole is not None:
+            value = self.values.get(whole)
             # Known to be there; the empty text is for the type checker alone.
             return "" if value is None else value
-        return _PLACEHOLDER.sub(lambda found: str(self._value(found[1].strip())), template)
+        return _PLACEHOLDER.sub(lambda found: str(self.values.get(found[1].strip())), template)
 
     def _by_pid(self, group: Sequence[Provider]) -> list[Provider] | None:
         """Return the group with pids for entity ids; None if the event has no pid or host."""
-        if self._value("process.pid") is None or self._value("host.id") is None:
+        if self.values.get("process.pid") is None or self.values.get("host.id") is None:
             return None
         replaced = []
         for provider in group:

@@ -10,11 +10,12 @@ the two are the same, and on an analysed text field ``term`` would never match.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streamproc.eql.event import Value
 
-_QUOTED = {"\\": "\\\\", '"': '\\"', "\t": "\\t", "\r": "\\r", "\n": "\\n"}
+_QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"', "\t": "\\t", "\r": "\\r", "\n": "\\n"})
 _FIELD_SPECIAL = re.compile(r'([\\():<>"*{}\s])')
 _RANGE_SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -103,7 +104,7 @@ def _dsl_clause(condition: Condition) -> dict[str, Any]:
 
 
 def _kql_clause(condition: Condition) -> str:
-    field = _FIELD_SPECIAL.sub(r"\\\1", condition.field)
+    field = _kql_field(condition.field)
     if condition.query_type == "exists":
         clause = f"{field}: *"
     elif condition.query_type == "range":
@@ -116,9 +117,14 @@ def _kql_clause(condition: Condition) -> str:
     return f"not {clause}" if condition.is_excluded else clause
 
 
+@lru_cache(maxsize=4_096)
+def _kql_field(field: str) -> str:
+    return _FIELD_SPECIAL.sub(r"\\\1", field)
+
+
 def _kql(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return '"' + "".join(_QUOTED.get(character, character) for character in value) + '"'
+    return f'"{value.translate(_QUOTED)}"'

@@ -6,7 +6,7 @@ is copied, so that no later step has to fear for its stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from streamproc.engine.ecs import fits
@@ -29,11 +29,13 @@ def copy_source(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         The copy, and the paths of the values that broke a type or lay too deep.
     """
     dropped: list[str] = []
+    dotted: list[str] = []
     kept = {key: value for key, value in document.items() if not _is_left_out(key)}
-    copied = _copy(kept, "", 0, dropped)
+    copied = _copy(kept, "", 0, dropped, dotted)
     if copied is _GONE:
         copied = {}
-    _join_twins(copied)
+    if dotted:  # without a dot in any key there is one way to write each path
+        _join_twins(copied)
     return copied, list(dict.fromkeys(dropped))
 
 
@@ -82,7 +84,8 @@ def take_out(node: Any, path: str) -> None:
         # Assigned in place: the list hangs in its parent.
         node[:] = [item for item in node if item != {}]
     elif isinstance(node, dict):
-        for key in [key for key in node if key == path or key.startswith(f"{path}.")]:
+        below = f"{path}."
+        for key in [key for key in node if key == path or key.startswith(below)]:
             del node[key]
         for head, rest in _splits(path):
             child = node.get(head)
@@ -90,6 +93,14 @@ def take_out(node: Any, path: str) -> None:
                 take_out(child, rest)
                 if not child:
                     del node[head]
+
+
+def take_out_all(document: dict[str, Any], paths: Iterable[str]) -> None:
+    """Remove several fields as ``take_out`` does; of most of them a document has not the root."""
+    roots = {_root(key) for key in document}
+    for path in paths:
+        if _root(path) in roots:
+            take_out(document, path)
 
 
 def combined(one: Any, other: Any) -> list[Any]:
@@ -107,12 +118,16 @@ def _root(key: str) -> str:
     return key.partition(".")[0]
 
 
-def _copy(node: Any, path: str, depth: int, dropped: list[str]) -> Any:
+def _copy(node: Any, path: str, depth: int, dropped: list[str], dotted: list[str]) -> Any:
+    """Copy a node; paths of values that do not fit go to ``dropped``, keys with dots to ``dotted``.
+
+    The cost of an alert lies here: some hundred values, so a scalar is looked at without a call.
+    """
     if isinstance(node, list):
         if depth >= DEPTH_MAX:
             dropped.append(path)
             return _GONE
-        items = [_copy(item, path, depth + 1, dropped) for item in node]
+        items = [_copy(item, path, depth + 1, dropped, dotted) for item in node]
         return [item for item in items if item is not _GONE] or _GONE
     if (path and not fits(path, node)) or (depth >= DEPTH_MAX and isinstance(node, dict)):
         dropped.append(path)
@@ -120,10 +135,19 @@ def _copy(node: Any, path: str, depth: int, dropped: list[str]) -> Any:
     if not isinstance(node, dict):
         return node
     copied: dict[str, Any] = {}
+    head = f"{path}." if path else ""
     for key, value in node.items():
-        item = _copy(value, f"{path}.{key}" if path else key, depth + 1, dropped)
-        if item is not _GONE:
-            copied[key] = item
+        if "." in key:
+            dotted.append(key)
+        below = head + key
+        if isinstance(value, dict | list):
+            value = _copy(value, below, depth + 1, dropped, dotted)
+            if value is not _GONE:
+                copied[key] = value
+        elif fits(below, value):
+            copied[key] = value
+        else:
+            dropped.append(below)
     return copied or _GONE
 
 
@@ -134,7 +158,6 @@ def _join_twins(document: dict[str, Any]) -> None:
     """
     paths: dict[str, list[str]] = {}
     for key, value in document.items():
-        # Without a dot in any key there is one way to write each path.
         if "." in key or _has_dots(value):
             paths[_root(key)] = []
     for key, value in document.items() if paths else ():

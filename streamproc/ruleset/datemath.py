@@ -14,6 +14,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from streamproc.eql.dates import parse_instant
@@ -77,6 +78,7 @@ class DateMath:
         return at
 
 
+@lru_cache(maxsize=4_096)  # of rules' guides: each is asked for with every alert
 def parse_date_math(text: str) -> DateMath:
     """Parse an expression.
 
@@ -124,6 +126,7 @@ def time_ms(value: Value) -> int | None:
     return at
 
 
+@lru_cache(maxsize=4_096)  # an alert and its context requests say one moment many times
 def iso_utc(at_ms: int) -> str:
     """Return a time as ``2026-08-22T10:15:02.991Z``."""
     return _moment(at_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
