@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 from streamproc.ops.counters import Counters
+from streamproc.transport.batch import each_batch
+from streamproc.transport.canary import Canary
 from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.in_force import RulesInForce
 from streamproc.transport.publisher import Publisher
@@ -29,7 +31,7 @@ def define_detect_agent(
 
     @app.agent(topic, name="detect")  # type: ignore[untyped-decorator]
     async def detect(stream: Any) -> None:
-        async for batch in stream.noack():
+        async for batch in each_batch(stream):
             if batch.tp not in app.consumer.assignment():
                 continue  # lost meanwhile, and with it the state of its sequences
             now_ms = time.time_ns() // 1_000_000
@@ -68,6 +70,15 @@ def define_clock(app: Any, rules: RulesInForce, publisher: Publisher, ends: Part
                     idle_ms = asked_ms - CLOCK_SKEW_MS
                     await publisher.publish(rules.detector.advance(partition, idle_ms, asked_ms))
         await consumer.write_state()
+
+
+def define_canary(app: Any, canary: Canary, interval_s: float) -> None:
+    """Send a synthetic event every ``interval_s`` seconds."""
+
+    @app.timer(interval=interval_s)  # type: ignore[untyped-decorator]
+    async def send(app: Any) -> None:
+        if app.consumer is not None and not app.rebalancing:
+            canary.send(app.producer)
 
 
 def _count_age(counters: Counters, batch: Any, now_ms: int) -> None:

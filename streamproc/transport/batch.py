@@ -1,13 +1,14 @@
-"""Runs of records of one partition, and the Faust topic whose streams yield them.
+"""Records of one partition, and the Faust topic whose streams bring them.
 
-Law of the file: nothing is decoded or copied before somebody asks; a batch costs the same in
-Faust as one record does (one message, one event), which is where the speed comes from.
+Law of the file: nothing is decoded or copied before somebody asks; all batches that are handed
+over at a time cost the same in Faust as one record does (one message, one event), which is where
+the speed comes from.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import faust
@@ -15,12 +16,11 @@ from confluent_kafka import Message
 from faust.events import Event
 from faust.types import TP
 
-from streamproc.model import Record
+from streamproc.model import Headers, Record
 
 # Unbound methods: ``map(_VALUE, messages)`` runs in C, without a Python frame for each record.
 _VALUE = Message.value
 _PARTITION = Message.partition
-_TOPIC = Message.topic
 
 
 # Messages are typed Any: confluent-kafka's annotations let every part of one be None.
@@ -30,14 +30,23 @@ class RecordBatch:
     Made by the transport, by ``RecordBatch.of`` in tests and replays, or by ``slice``.
     """
 
-    __slots__ = ("__weakref__", "_app", "_messages", "_part", "acknowledged", "delivery")
+    __slots__ = (
+        "__weakref__",
+        "_acks_left",
+        "_messages",
+        "_part",
+        "_value_bytes",
+        "acknowledged",
+        "handover",
+    )
 
     def __init__(self, messages: Sequence[Any], *, part: bool = False) -> None:
         """Wrap a non-empty run of messages; ``part`` marks one that cannot be acknowledged."""
         self._messages = messages
         self._part = part
-        self._app: Any = None
-        self.delivery: Any = None  # the Faust message that carries this batch
+        self._value_bytes = -1  # not yet asked for
+        self._acks_left = -1  # of the agents on the topic; not yet known
+        self.handover: Handover | None = None  # what it came in
         self.acknowledged = False
 
     @classmethod
@@ -96,7 +105,9 @@ class RecordBatch:
     @property
     def value_bytes(self) -> int:
         """Bytes of all values together, without keys and headers."""
-        return sum(map(len, self._messages))
+        if self._value_bytes < 0:
+            self._value_bytes = sum(map(len, self._messages))
+        return self._value_bytes
 
     @property
     def oldest_timestamp_ms(self) -> int:
@@ -129,8 +140,12 @@ class RecordBatch:
             partition=message.partition(),
             offset=message.offset(),
             timestamp_ms=_timestamp_ms(message),
-            headers=[(name, value or b"") for name, value in message.headers() or ()],
+            headers=self.headers(position),
         )
+
+    def headers(self, position: int) -> Headers:
+        """Return the headers of the record at ``position``; one without a value is empty."""
+        return [(name, value or b"") for name, value in self._messages[position].headers() or ()]
 
     def slice(self, start: int, stop: int) -> RecordBatch:
         """Return the records from ``start`` up to before ``stop``, to find the one that fails.
@@ -151,50 +166,90 @@ class RecordBatch:
         if self._part:
             raise RuntimeError("a part of a batch is acknowledged with the whole batch")
         self.acknowledged = True
-        if self.delivery is not None:
-            self.delivery.ack(self._app.consumer)
+        if self.handover is None:
+            return
+        if self._acks_left < 0:
+            self._acks_left = self.handover.agents
+        self._acks_left -= 1
+        if self._acks_left == 0:
+            self.handover.done(self)
 
-    def attach(self, app: Any, delivery: Any) -> None:
-        """Bind the batch to the Faust message that carries it (the transport's part)."""
-        self._app = app
-        self.delivery = delivery
+
+class Handover:
+    """What the batches have in common that agents get together, in one Faust message.
+
+    It knows none of them: they refer to it, and a cycle would make every value wait for the
+    cyclic garbage collector.
+    """
+
+    __slots__ = ("_consumer", "_left", "_message")
+
+    def __init__(self, consumer: Any, message: Any, batches: int) -> None:
+        self._consumer = consumer
+        self._message = message
+        self._left = batches
+
+    @property
+    def agents(self) -> int:
+        """How many agents get the batches: each acknowledges them."""
+        return max(int(self._message.refcount), 1)
+
+    def done(self, batch: RecordBatch) -> None:
+        """Note that every agent has acknowledged a batch."""
+        self._consumer.batch_done(batch)
+        self._left -= 1
+        if not self._left:
+            self._consumer.message_done(self._message)
 
 
 class BatchTopic(faust.Topic):
-    """A topic whose streams yield ``RecordBatch`` values instead of one value per record.
-
-    Read it with ``stream.noack()`` and ``batch.ack()``: Faust's own acknowledgement also happens
-    when the agent raises, and would lose the batch.
-    """
+    """A topic whose streams bring ``RecordBatch`` values; read it with ``each_batch(stream)``."""
 
     yields_batches = True
 
     def _compile_decode(self) -> None:
-        self.decode = self._decode_batch  # type: ignore[method-assign]  # as Faust's own does
+        self.decode = self._decode_batches  # type: ignore[method-assign]  # as Faust's own does
 
-    async def _decode_batch(self, message: Any, *, propagate: bool = False) -> Event:
-        batch = message.value
-        batch.attach(self.app, message)
-        # Without this, batch and message refer to each other, and every value in the batch
-        # waits for the cyclic garbage collector.
-        message.value = None
-        return Event(self.app, None, batch, None, message)
+    async def _decode_batches(self, message: Any, *, propagate: bool = False) -> Event:
+        batches, message.value = message.value, None  # no cycle: see Handover
+        handover = Handover(self.app.consumer, message, len(batches))
+        for batch in batches:
+            batch.handover = handover
+        return Event(self.app, None, batches, None, message)
+
+
+async def each_batch(stream: Any) -> AsyncIterator[RecordBatch]:
+    """Yield the batches of a ``BatchTopic``'s stream; each is to be acknowledged by ``ack``.
+
+    Not by Faust: its own acknowledgement also happens when the agent raises, and would lose them.
+    """
+    async for batches in stream.noack():
+        for batch in batches:
+            yield batch
 
 
 def batches_of(messages: Sequence[Any], *, one_topic: bool) -> list[RecordBatch]:
-    """Cut the answer of one ``consume()`` call, errors removed, into batches in its order.
+    """Sort the answer of one ``consume()`` call, errors removed, into a batch for each partition.
+
+    librdkafka answers with runs, a fetch of each partition in turn; within a partition the order
+    of the records is kept.
 
     Args:
         messages: At least one message.
         one_topic: Every message is known to be of one topic (cheaper).
     """
-    if one_topic or len(set(map(_TOPIC, messages))) == 1:
-        if len(set(map(_PARTITION, messages))) == 1:
-            return [RecordBatch(messages)]
-        runs = itertools.groupby(messages, _PARTITION)
-        return [RecordBatch(list(run)) for _, run in runs]
-    pairs = itertools.groupby(messages, lambda m: (m.topic(), m.partition()))
-    return [RecordBatch(list(run)) for _, run in pairs]
+    runs = itertools.groupby(messages, _PARTITION if one_topic else _place)
+    by_place: dict[Any, list[Any]] = {}
+    for place, run in runs:
+        if place in by_place:
+            by_place[place] += run
+        else:
+            by_place[place] = list(run)
+    return [RecordBatch(found) for found in by_place.values()]
+
+
+def _place(message: Any) -> tuple[Any, Any]:
+    return message.topic(), message.partition()
 
 
 def _timestamp_ms(message: Any) -> int:

@@ -1,4 +1,4 @@
-"""Faust's Consumer on confluent-kafka: hand-over, acknowledgement, commits, rebalances.
+"""Faust's Consumer on confluent-kafka: acknowledgement, commits, rebalances.
 
 Law of the file: an offset is committed only after every record before it is acknowledged and every
 output that came from them is acknowledged by the broker; ``_committed_offset`` moves only when a
@@ -21,7 +21,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from faust.assignor.client_assignment import ClientAssignment
-from faust.types import TP, ConsumerMessage
+from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
 
 from streamproc.errors import ConfigError
@@ -35,9 +35,9 @@ from streamproc.transport.faults import (
     commit_verdict,
     reason_of,
 )
+from streamproc.transport.handover import DeliveringConsumer
 from streamproc.transport.heartbeat import Heartbeat
-from streamproc.transport.partitions import PartitionConsumer
-from streamproc.transport.poller import Handed, Poller
+from streamproc.transport.poller import Poller
 from streamproc.transport.settings import bootstrap_servers, consumer_settings
 from streamproc.transport.watchdog import Watchdog
 
@@ -50,7 +50,7 @@ ERROR_LOG_INTERVAL_S = 10.0  # librdkafka repeats itself several times a second
 GC_THRESHOLDS = (100_000, 20, 100)
 
 
-class Consumer(PartitionConsumer):
+class Consumer(DeliveringConsumer):
     """Hands record batches (or single records of ordinary topics) to Faust's conductor."""
 
     logger = logger
@@ -137,14 +137,6 @@ class Consumer(PartitionConsumer):
         return any(not message.acked for message in list(self._unacked_messages))
 
     # -- what the poll thread tells -------------------------------------------------------------
-
-    def wake(self) -> None:
-        """Look for batches."""
-        self._wake.set()
-
-    def acks_enabled(self, topic: str) -> bool:
-        """Say whether agents consume the topic and acknowledge it (a changelog: no)."""
-        return bool(self.app.topics.acks_enabled_for(topic))
 
     def commit_stalled(self) -> bool:
         """Say whether commits have failed for so long that no more work is handed out."""
@@ -251,111 +243,6 @@ class Consumer(PartitionConsumer):
         await self.on_partitions_revoked(tps)
         if self._poller is not None:
             self._poller.release_all()
-
-    # -- hand-over: called by Faust's Fetcher ------------------------------------------------------
-
-    async def _drain_messages(self, fetcher: Any) -> None:
-        if self._poller is None:
-            return
-        ready = self._poller.ready
-        while not (self.should_stop or fetcher.should_stop or self.app.should_stop):
-            if not ready:
-                await self._sleep_until_ready(ready)
-                continue
-            await self._deliver(ready.popleft())
-            await asyncio.sleep(0)
-
-    async def _sleep_until_ready(self, ready: Any) -> None:
-        self._wake.clear()
-        if ready:
-            return
-        try:
-            await asyncio.wait_for(self._wake.wait(), 1.0)
-        except TimeoutError:
-            return
-        except asyncio.CancelledError:
-            # Faust's fetcher takes a stop in the middle of a rebalance for a crash.
-            if not self.app.should_stop:
-                raise
-
-    async def _deliver(self, handed: Handed) -> None:
-        tp = handed.batch.tp
-        if handed.generation != self.poller.generation or tp not in self._assigned:
-            self.poller.release()
-            return
-        if tp not in self._active_partitions:
-            self.poller.release()
-            self._held.append(handed)  # until Faust resumes the partition
-            return
-        if handed.begins_anew:
-            self._acked.pop(tp, None)
-            self._committed_offset[tp] = None
-            if self.options.store is not None:
-                self.options.store.begin_anew(tp)
-        if tp.topic in self._batch_topics:
-            await self._deliver_batch(handed)
-        else:
-            await self._deliver_records(handed)
-
-    async def _deliver_batch(self, handed: Handed) -> None:
-        batch = handed.batch
-        tp, first, following = batch.tp, batch.first_offset, batch.next_offset
-        counters = self._counters
-        counters.records_consumed[tp.topic, tp.partition] += len(batch)
-        counters.record_bytes[tp.topic] += batch.value_bytes
-        self._acked[tp].deliver(first, following, time.monotonic(), batch.last_timestamp_ms)
-        self._read_offset[tp] = following - 1
-        carried: Any = batch  # Faust passes the value to BatchTopic untouched
-        message = ConsumerMessage(
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=first,
-            timestamp=batch.oldest_timestamp_ms / 1000,
-            timestamp_type=0,
-            headers=None,
-            key=None,
-            value=carried,
-            checksum=None,
-            serialized_key_size=0,
-            serialized_value_size=0,
-            tp=tp,
-            generation_id=handed.generation,
-        )
-        if self.suspend_flow.is_set():
-            await self.wait_first(self.callback(message), self.suspend_flow.wait())
-        else:
-            await self.callback(message)
-
-    async def _deliver_records(self, handed: Handed) -> None:
-        """Hand an ordinary topic's records (changelogs, plain agents) over one by one."""
-        batch, tp = handed.batch, handed.batch.tp
-        acks = self.acks_enabled(tp.topic)
-        if acks:
-            self._counters.records_consumed[tp.topic, tp.partition] += len(batch)
-            self._counters.record_bytes[tp.topic] += batch.value_bytes
-            self.poller.acquire(len(batch) - 1)  # the batch itself is one already
-        for message in batch.messages():
-            offset, timestamp_ms = message.offset(), max(message.timestamp()[1], 0)
-            if acks:
-                self._acked[tp].deliver(offset, offset + 1, time.monotonic(), timestamp_ms)
-            await self.callback(
-                ConsumerMessage(
-                    topic=tp.topic,
-                    partition=tp.partition,
-                    offset=offset,
-                    timestamp=timestamp_ms / 1000,
-                    timestamp_type=0,
-                    headers=message.headers() or [],
-                    key=message.key(),
-                    value=message.value(),
-                    checksum=None,
-                    tp=tp,
-                    generation_id=handed.generation,
-                )
-            )
-            self._read_offset[tp] = offset
-        if not acks:
-            self.poller.release()
 
     def ack_logs(self) -> dict[TP, AckLog]:
         """Return what is handed out and acknowledged of each partition (any thread)."""

@@ -81,10 +81,10 @@ class TransportOptions:
         client: librdkafka settings for the consumer and the producer: TLS, SASL, timeouts.
         consumer: librdkafka settings for the consumer alone; they win over ``client``.
         producer: librdkafka settings for the producer alone; they win over ``client``.
-        batch_records: Most records in one batch.
-        batches_in_flight: Batches that agents may hold unacknowledged, over all partitions;
-            the only backpressure.
-        consume_timeout_s: Seconds to wait for a batch to fill when records trickle in.
+        batch_records: Most records taken from Kafka at a time; a batch for each partition.
+        batches_in_flight: Batches that agents may hold unacknowledged, over all partitions, before
+            more records are taken; the only backpressure.
+        consume_timeout_s: Seconds that one call waits for the first record while none are there.
         flush_timeout_s: Seconds that one commit waits for the outputs before it is put off.
         batch_age_max_s: Seconds from hand-over to acknowledgement before the worker is ended.
         commit_stall_max_s: Seconds without a successful commit, while there is something to
@@ -101,7 +101,7 @@ class TransportOptions:
     client: ClientSettings = field(default_factory=dict)
     consumer: ClientSettings = field(default_factory=dict)
     producer: ClientSettings = field(default_factory=dict)
-    batch_records: int = 500
+    batch_records: int = 2_000
     batches_in_flight: int = 4
     consume_timeout_s: float = 0.01
     flush_timeout_s: float = 10.0

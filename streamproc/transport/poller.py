@@ -41,6 +41,11 @@ Command = Callable[[Any], Any]
 IDLE_S = 0.05  # between two looks at the group's events while no records are wanted
 REFRESH_S = 1.0  # between two looks at ends and gaps
 COMMITTED_TIMEOUT_S = 30.0
+# Records trickle in one by one; a hand-over each would cost more than a moment's wait does.
+GATHER_S = 0.002
+# Read at a time, however many records that is: a few events of a megabyte do not fill the memory.
+READ_BYTES_MAX = 8 * 1024 * 1024
+FIRST_READ_RECORDS = 500  # while nothing is known of their size
 ASSIGN_TIMEOUT_S = 60.0  # Faust's part of an assignment, on the event loop
 _ERROR = Message.error
 
@@ -86,6 +91,7 @@ class Poller:
         assigned: Partitions that are ours.
         generation: Number of the assignment, counted from 0; messages carry it.
         partition_counts: Partitions of each topic in the assignment.
+        records_at_a_time: How many records the next read asks for.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Poller:
         self.assigned: frozenset[TP] = frozenset()
         self.generation = 0
         self.partition_counts: dict[str, int] = {}
+        self.records_at_a_time = min(options.batch_records, FIRST_READ_RECORDS)
         self._consumer = Consumer(
             {**settings, "error_cb": self._error}, logger=logging.getLogger("streamproc.kafka")
         )
@@ -193,14 +200,13 @@ class Poller:
 
     def _run(self) -> None:
         consumer = self._consumer
-        options = self._options
         try:
             while not self._halted:
                 self._serve()
                 if self._wanted():
                     generation = self.generation
-                    messages = consumer.consume(options.batch_records, options.consume_timeout_s)
-                    # A rebalance may have happened inside the call: what it returns then was
+                    messages = self._read()
+                    # A rebalance may have happened inside the calls: what they return then was
                     # read under the old assignment, and the new one starts at what is committed.
                     if generation == self.generation:
                         self._hand_over(messages)
@@ -218,6 +224,16 @@ class Poller:
         finally:
             self._ended = True
             self._reject_commands()
+
+    def _read(self) -> list[Message]:
+        """Take what is there; wait for the first record, and a moment for those after it."""
+        consume, count = self._consumer.consume, self.records_at_a_time
+        messages: list[Message] = consume(count, 0)
+        if not messages:
+            messages = consume(1, self._options.consume_timeout_s)
+        if 0 < len(messages) < count:
+            messages += consume(count - len(messages), GATHER_S)
+        return messages
 
     def _wanted(self) -> bool:
         return (
@@ -248,7 +264,13 @@ class Poller:
         if any(map(_ERROR, messages)):
             messages = self._without_errors(messages, ends)
         handed = []
-        for batch in batches_of(messages, one_topic=self._one_topic) if messages else ():
+        batches = batches_of(messages, one_topic=self._one_topic) if messages else []
+        if messages:
+            size = max(sum(batch.value_bytes for batch in batches) // len(messages), 1)
+            self.records_at_a_time = max(
+                min(self._options.batch_records, READ_BYTES_MAX // size), 1
+            )
+        for batch in batches:
             if batch.tp in self.assigned:
                 continues = self._positions.advance(batch)
                 handed.append(Handed(self.generation, batch, not continues))

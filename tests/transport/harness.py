@@ -17,7 +17,7 @@ import confluent_kafka
 import faust
 from confluent_kafka import TopicPartition
 
-from streamproc.transport.batch import BatchTopic
+from streamproc.transport.batch import BatchTopic, each_batch
 from streamproc.transport.options import TransportOptions
 
 GROUP = "group"
@@ -58,7 +58,7 @@ def collect(app: faust.App, topic: str = "events", *, output: str | None = None)
 
     @app.agent(BatchTopic(app, topics=[topic]), name=f"collect-{topic}")
     async def detect(stream):
-        async for batch in stream.noack():
+        async for batch in each_batch(stream):
             seen.update((batch.partition, batch.record(i).offset) for i in range(len(batch)))
             if output is not None:
                 await app.producer.produce(output, b"key", b"value")

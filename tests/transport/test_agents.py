@@ -100,7 +100,7 @@ def run_agent(consumer, detector, batches, error=None):
 
     async def items():
         for batch in batches:
-            yield batch
+            yield [batch]
 
     asyncio.run(agent(SimpleNamespace(noack=items)))
 
@@ -129,7 +129,7 @@ def test_rules_that_are_replaced_while_outputs_wait_evaluate_the_next_batch():
 
     async def items():
         for batch in batches:
-            yield batch
+            yield [batch]
 
     asyncio.run(agent(SimpleNamespace(noack=items)))
     assert (old.processed, new.processed) == ([0], [1])

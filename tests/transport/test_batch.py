@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from confluent_kafka import Message
 
 from streamproc.model import Record
-from streamproc.transport.batch import RecordBatch, batches_of
+from streamproc.transport.batch import Handover, RecordBatch, batches_of
 
 
 def record(offset: int, value: bytes | None = b"{}", timestamp_ms: int = 0) -> Record:
@@ -58,20 +60,58 @@ def test_a_batch_outside_a_worker_remembers_its_acknowledgement() -> None:
     assert batch.acknowledged
 
 
+class Consumer:
+    """Notes what comes back."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+
+    def batch_done(self, batch) -> None:
+        self.done.append(batch.first_offset)
+
+    def message_done(self, message) -> None:
+        self.done.append(message)
+
+
+@pytest.mark.parametrize("agents", [1, 2])
+def test_a_message_is_done_with_its_last_batch(agents) -> None:
+    """Each batch on its own, when every agent on the topic has acknowledged it."""
+    message, consumer = SimpleNamespace(refcount=agents), Consumer()
+    batches = [RecordBatch.of([record(1)]), RecordBatch.of([record(5)])]
+    batches[0].handover = batches[1].handover = Handover(consumer, message, 2)
+    for _ in range(agents - 1):
+        batches[1].ack()
+        batches[0].ack()
+        assert consumer.done == []
+    batches[1].ack()
+    assert consumer.done == [5]
+    batches[0].ack()
+    batches[0].ack()
+    assert consumer.done == [5, 1, message]
+
+
+def test_headers_are_read_alone() -> None:
+    """Without the rest of the record; a header without a value is an empty one."""
+    batch = RecordBatch.of([record(1), Record(b"", "events", 3, 2, 0, [])])
+    assert [batch.headers(0), batch.headers(1)] == [[("source", b"edr")], []]
+    bare = Message(topic="a", partition=0, offset=1, headers=[("traceparent", None)])
+    assert RecordBatch([bare]).headers(0) == [("traceparent", b"")]
+
+
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [
         pytest.param([("a", 0, 1), ("a", 0, 2)], [("a", 0, 1, 3)], id="one partition"),
         pytest.param(
             [("a", 0, 1), ("a", 1, 8), ("a", 1, 9), ("a", 0, 2)],
-            [("a", 0, 1, 2), ("a", 1, 8, 10), ("a", 0, 2, 3)],
-            id="runs stay in order",
+            [("a", 0, 1, 3), ("a", 1, 8, 10)],
+            id="runs of a partition are one batch",
         ),
         pytest.param([("a", 0, 1), ("b", 0, 5)], [("a", 0, 1, 2), ("b", 0, 5, 6)], id="two topics"),
         pytest.param([("a", 0, 1), ("a", 0, 7)], [("a", 0, 1, 8)], id="compacted away between"),
     ],
 )
-def test_batches_of_cuts_at_every_change_of_partition(messages, expected) -> None:
+def test_batches_of_makes_one_of_each_partition(messages, expected) -> None:
     """A batch is of one partition, in ascending offsets, and no record is left out."""
     batches = batches_of([message(*place) for place in messages], one_topic=False)
     assert [(b.topic, b.partition, b.first_offset, b.next_offset) for b in batches] == expected

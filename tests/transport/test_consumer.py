@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from streamproc.errors import ConfigError
-from streamproc.transport.batch import BatchTopic
+from streamproc.transport.batch import BatchTopic, each_batch
 from streamproc.transport.faults import DeliveryPendingError
 from tests.transport.harness import (
     collect,
@@ -109,7 +109,7 @@ def test_nothing_is_committed_past_a_batch_in_flight(cluster) -> None:
 
         @app.agent(BatchTopic(app, topics=["events"]))
         async def detect(stream):
-            async for batch in stream.noack():
+            async for batch in each_batch(stream):
                 seen.update((batch.partition, batch.record(i).offset) for i in range(len(batch)))
                 if batch.partition == 0 and batch.first_offset >= 1000 and not kept:
                     kept.append(batch)
@@ -137,7 +137,7 @@ def test_batches_in_flight_are_bounded(cluster) -> None:
 
         @app.agent(BatchTopic(app, topics=["events"]))
         async def detect(stream):
-            async for batch in stream.noack():
+            async for batch in each_batch(stream):
                 got.append(batch)
 
         async with running(app):
@@ -336,7 +336,7 @@ def test_a_paused_partition_loses_nothing(cluster) -> None:
 
         @app.agent(BatchTopic(app, topics=["one"]))
         async def detect(stream):
-            async for batch in stream.noack():
+            async for batch in each_batch(stream):
                 order.extend(batch.record(i).offset for i in range(len(batch)))
                 batch.ack()
 
@@ -389,7 +389,7 @@ def test_a_table_is_recovered_from_its_changelog() -> None:
 
         @app.agent(BatchTopic(app, topics=["events"], partitions=2))
         async def detect(stream):
-            async for batch in stream.noack():
+            async for batch in each_batch(stream):
                 counts[str(batch.partition)] += len(batch)
                 batch.ack()
 

@@ -23,7 +23,7 @@ from faust.types import TP, ConsumerMessage
 
 from streamproc.model import Record
 from streamproc.transport.ack import AckLog, NoIndex
-from streamproc.transport.batch import BatchTopic, RecordBatch
+from streamproc.transport.batch import BatchTopic, RecordBatch, each_batch
 from streamproc.transport.consumer import Consumer
 from streamproc.transport.driver import Transport
 from streamproc.transport.partitions import PartitionConsumer
@@ -148,14 +148,14 @@ def test_a_batch_travels_through_a_test_context() -> None:
 
         @app.agent(BatchTopic(app, topics=["events"]))
         async def detect(stream):
-            async for batch in stream.noack():
+            async for batch in each_batch(stream):
                 got.append(batch.values())
                 batch.ack()
                 yield batch
 
         batch = RecordBatch.of([Record(b"x", "events", 0, 4, 0, [])])
         async with detect.test_context() as agent:
-            await agent.put(batch)
+            await agent.put([batch])
         assert batch.acknowledged
         return got
 

@@ -13,7 +13,7 @@ import time
 
 import faust
 
-from streamproc.transport.batch import BatchTopic
+from streamproc.transport.batch import BatchTopic, each_batch
 from streamproc.transport.options import TransportOptions
 
 app = faust.App(
@@ -35,7 +35,7 @@ misbehave = os.environ.get("MISBEHAVE", "")
 
 @app.agent(BatchTopic(app, topics=["events"]))
 async def detect(stream):
-    async for batch in stream.noack():
+    async for batch in each_batch(stream):
         if batch.first_offset <= 500 < batch.next_offset:
             if misbehave == "raise":
                 raise LookupError("record 500")
