@@ -288,6 +288,18 @@ class Settings(BaseModel):
     )
 
     # --- Operation
+    canary_interval_s: float = setting(
+        0,
+        "Time between synthetic events that measure the whole way; 0 sends none",
+        unit="s",
+        ge=0,
+        le=3_600,
+    )
+    canary_topic: str = setting(
+        "streamproc.canary",
+        "Where alerts of synthetic events go: never to alerts_topic",
+        min_length=1,
+    )
     metrics_host: str = setting(
         "127.0.0.1", "Address that /metrics is served on; 0.0.0.0 for all", min_length=1
     )
@@ -388,6 +400,8 @@ class Settings(BaseModel):
             least = f"more than commit_interval_s ({self.commit_interval_s:g})"
             found.append(Problem("batch_age_max_s", f"must be {least}"))
         outputs = [self.alerts_topic, self.context_requests_topic, self.dead_letters_topic]
+        if self.canary_interval_s and self.canary_topic in (self.events_topic, *outputs):
+            found.append(Problem("canary_topic", "must differ from all other topics"))
         if self.events_topic in outputs:
             # The worker would read what it writes, for ever.
             found.append(Problem("events_topic", "must differ from the topics that are written"))

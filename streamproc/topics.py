@@ -124,9 +124,16 @@ def plan_topics(settings: Settings, options: TopicOptions) -> list[TopicPlan]:
             "segment.ms": str(HOUR_MS),
         },
     )
+    canary = TopicPlan(
+        settings.canary_topic,
+        1,
+        options.replication,
+        outputs_config | {"retention.ms": str(HOUR_MS)},
+    )
     return [
         events,
         state,
+        *([canary] if settings.canary_interval_s else ()),
         *(
             TopicPlan(topic, options.outputs_partitions, options.replication, outputs_config)
             for topic in dict.fromkeys(outputs)

@@ -13,8 +13,10 @@ give the same outputs (but for the time of detection), however they are cut into
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from streamproc.engine.alert_json import TRUNCATED
@@ -76,12 +78,14 @@ class DetectorOptions:
 class Detections(NamedTuple):
     """Outputs of a batch, each list in the order of the records.
 
-    But for dead letters: those of records that are plainly no JSON object come first.
+    But for dead letters: those of records that are plainly no JSON object come first. Alerts of
+    the worker's own canary are apart: they are no alerts.
     """
 
     alerts: list[Output]
     context_requests: list[Output]
     dead_letters: list[Output]
+    canaries: Sequence[Output] = ()
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ class Tally:
     context_requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     suppressed: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
+    canaries: list[Output] = field(default_factory=list)
 
     def add_to(self, counters: Counters) -> None:
         """Add every count."""
@@ -166,7 +171,7 @@ class Detector:
             self._note_faults(tally)
             self._count_state()
         tally.add_to(self._counters)
-        return tally.detections
+        return tally.detections._replace(canaries=tally.canaries)
 
     def advance(self, partition: Partition, broker_ms: int, now_ms: int) -> Detections:
         """Let time pass in a partition that was read to its end, and return what that settles.
@@ -187,9 +192,8 @@ class Detector:
         """Settle all sequences: no more records will come (the end of a replay)."""
         found = Detections([], [], [])
         for partition, _ in list(self.sequences.items()):
-            for outputs, more in zip(
-                found, self.advance(partition, _THE_END_MS, now_ms), strict=True
-            ):
+            settled = self.advance(partition, _THE_END_MS, now_ms)
+            for outputs, more in zip(found[:3], settled[:3], strict=True):
                 outputs.extend(more)
         return found
 
@@ -220,7 +224,9 @@ class Detector:
                 self._reject(tally, batch.record(position), fault)
             positions = [position for position in range(total) if position not in faults]
             values = [values[position] for position in positions]
+        began_s = perf_counter()
         candidates = self._program.prefilter.candidates(values)
+        self._counters.phases["prefilter"].observe(perf_counter() - began_s)
         for index, rules in candidates:
             record = batch.record(positions[index] if faults else index)
             self._evaluate(record, rules, now_ms, tally)
@@ -236,6 +242,10 @@ class Detector:
             return
         event = self._read(record, now_ms, tally)
         if event is None:
+            return
+        canary = self._program.canary
+        if canary is not None and canary in singles and self._program.matchers[canary](event):
+            self._take_canary(Match(self._program.rules[canary], event, record, now_ms), tally)
             return
         selector = self._program.selector
         faults: list[str] = []
@@ -383,6 +393,13 @@ class Detector:
         requests = self._context.write_sequence(rule, steps, alert.alert_id)
         self._count(rule, alert.outputs, requests, tally)
 
+    def _take_canary(self, match: Match, tally: Tally) -> None:
+        """Write the alert of a synthetic event of this worker; no rule else looks at it."""
+        tally.outcomes["canary"] += 1
+        alert = self._alerts.write(match)
+        if alert is not None:
+            tally.canaries.append(alert.output)
+
     def _detect(self, match: Match, tally: Tally) -> None:
         rule: Rule = match.rule
         alert = self._alerts.write(match)
@@ -446,9 +463,10 @@ def _with_timestamp(document: dict[str, Any], timestamp_ms: int) -> Event:
 
 def _join(tally: Tally, other: Tally) -> None:
     """Append another tally's outputs and add its counts."""
-    for outputs, more in zip(tally.detections, other.detections, strict=True):
+    for outputs, more in zip(tally.detections[:3], other.detections[:3], strict=True):
         outputs.extend(more)
     tally.offers.extend(other.offers)
+    tally.canaries.extend(other.canaries)
     for name in Tally.__slots__:
-        if name not in ("detections", "offers"):
+        if name not in ("detections", "offers", "canaries"):
             getattr(tally, name).update(getattr(other, name))

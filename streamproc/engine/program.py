@@ -38,6 +38,7 @@ class Program:
         prefilter: Finds candidates among undecoded records.
         selector: Which positions look at an event, by its index name.
         digest: Digest of the rule set.
+        canary: Position of the canary rule, the last of the single-event rules; None without one.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Program:
         ruleset: RuleSet,
         progress: Progress | None = None,
         span_default_ms: int = SPAN_DEFAULT_MS,
+        canary: Rule | None = None,
     ) -> None:
         """Compile.
 
@@ -52,14 +54,24 @@ class Program:
             ruleset: The rules.
             progress: Called with queries done and queries in all.
             span_default_ms: Span of sequences without ``maxspan``, milliseconds.
+            canary: The rule of the worker's synthetic events (``streamproc.engine.canary``).
         """
         with collection_paused():
-            self._compile(ruleset, progress, span_default_ms)
+            self._compile(ruleset, progress, span_default_ms, canary)
 
-    def _compile(self, ruleset: RuleSet, progress: Progress | None, span_default_ms: int) -> None:
+    def _compile(
+        self,
+        ruleset: RuleSet,
+        progress: Progress | None,
+        span_default_ms: int,
+        canary: Rule | None,
+    ) -> None:
         self.digest = ruleset.digest
         self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[Candidate, ...]]] = {}
         singles = [rule for rule in ruleset.rules if not rule.is_sequence]
+        self.canary = None if canary is None else len(singles)
+        if canary is not None:
+            singles.append(canary)
         joined = [rule for rule in ruleset.rules if rule.is_sequence]
         self.rules: tuple[Rule, ...] = (*singles, *joined)
         self.matchers: tuple[Matcher, ...] = tuple(rule.matchers[0] for rule in singles)

@@ -32,8 +32,9 @@ from streamproc.ops.pages import health_pages
 from streamproc.ruleset.loader import Progress, load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
-from streamproc.transport.agents import define_clock, define_detect_agent
+from streamproc.transport.agents import define_canary, define_clock, define_detect_agent
 from streamproc.transport.batch import BatchTopic
+from streamproc.transport.canary import Canary
 from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.facts import worker_facts
 from streamproc.transport.in_force import Ready, RulesInForce
@@ -60,8 +61,9 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         broker="streamproc://" + settings.bootstrap_servers.replace(" ", "").replace(",", ";"),
         broker_client_id=settings.client_id,
         broker_commit_interval=settings.commit_interval_s,
-        # Also the time that a rebalance waits for a member that does not answer.
-        broker_max_poll_interval=_POLL_INTERVAL_MAX_S,
+        # Also the time that a rebalance waits for a member that does not answer. librdkafka
+        # takes no session that is longer.
+        broker_max_poll_interval=max(_POLL_INTERVAL_MAX_S, settings.session_timeout_s),
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 3),
         consumer_auto_offset_reset=settings.auto_offset_reset,
@@ -78,9 +80,13 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         logging_config=logging_config(settings.log_level, settings.log_format),
         worker_redirect_stdouts=False,
     )
-    rules = RulesInForce(ready(settings, ruleset, counters))
+    health = Health(stuck_s=min(STUCK_S, settings.batch_age_max_s))
+    canary = None
+    if settings.canary_interval_s:
+        canary = Canary(counters, health, settings.events_topic, settings.canary_topic)
+    rules = RulesInForce(ready(settings, ruleset, counters, canary=canary))
     store = sequence_store(settings, rules, counters)
-    app.streamproc_options = transport_options(settings, counters, store)
+    app.streamproc_options = transport_options(settings, counters, health, store)
     events = BatchTopic(app, topics=[settings.events_topic], allow_empty=True)
     publisher = Publisher(
         app,
@@ -88,25 +94,32 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
             settings.alerts_topic, settings.context_requests_topic, settings.dead_letters_topic
         ),
         counters,
+        canary,
     )
     define_detect_agent(app, events, rules, publisher, counters)
     define_clock(app, rules, publisher, PartitionEnds(_client(settings)))
-    health = app.streamproc_options.health
+    if canary is not None:
+        define_canary(app, canary, settings.canary_interval_s)
     facts = worker_facts(settings, ruleset)
     expiries = CertificateExpiries(facts.certificates)
     collector = StreamprocCollector(counters, facts, unready=health.unready, expiries=expiries)
     if settings.metrics_port:
         _serve_metrics(app, settings, collector, health_pages(counters, health, collector))
-    _reload_rules(app, settings, counters, rules, store, collector)
+    _reload_rules(app, settings, counters, rules, store, collector, canary)
     _tell_when_ready(app, settings)
     return app
 
 
 def ready(
-    settings: Settings, ruleset: RuleSet, counters: Counters, progress: Progress | None = None
+    settings: Settings,
+    ruleset: RuleSet,
+    counters: Counters,
+    progress: Progress | None = None,
+    canary: Canary | None = None,
 ) -> Ready:
     """Compile a rule set: all that hangs on it is in what is returned."""
-    program = Program(ruleset, progress, span_default_ms(settings))
+    rule = None if canary is None else canary.rule
+    program = Program(ruleset, progress, span_default_ms(settings), rule)
     return Ready(ruleset, program, Detector(program, detector_options(settings), counters))
 
 
@@ -150,7 +163,10 @@ def _client(settings: Settings) -> dict[str, Any]:
 
 
 def transport_options(
-    settings: Settings, counters: Counters, store: SequenceStore | None = None
+    settings: Settings,
+    counters: Counters,
+    health: Health | None = None,
+    store: SequenceStore | None = None,
 ) -> TransportOptions:
     """Return the transport's part of the settings."""
     return TransportOptions(
@@ -166,7 +182,7 @@ def transport_options(
         batches_in_flight=settings.batches_in_flight,
         batch_age_max_s=settings.batch_age_max_s,
         counters=counters,
-        health=Health(stuck_s=min(STUCK_S, settings.batch_age_max_s)),
+        health=health or Health(),
     )
 
 
@@ -192,6 +208,7 @@ def _reload_rules(
     rules: RulesInForce,
     store: SequenceStore,
     collector: StreamprocCollector,
+    canary: Canary | None,
 ) -> None:
     """Load the rules anew when their files change, and on SIGHUP."""
 
@@ -203,7 +220,7 @@ def _reload_rules(
         collector.facts = worker_facts(settings, ruleset)
 
     def build(ruleset: RuleSet, progress: Progress) -> Ready:
-        return ready(settings, ruleset, counters, progress)
+        return ready(settings, ruleset, counters, progress, canary)
 
     @app.service
     class Rules(Service):

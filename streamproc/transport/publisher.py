@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from streamproc.engine.detector import Detections
 from streamproc.model import Output
 from streamproc.ops.counters import Counters, Exemplar
+from streamproc.transport.canary import Canary
 
 
 class OutputTopics(NamedTuple):
@@ -30,12 +31,16 @@ class Publisher:
         app: The app.
         topics: Where to.
         counters: Get the latency of each alert, when a broker has acknowledged it.
+        canary: Takes the alerts of its own events; None: there are none.
     """
 
-    def __init__(self, app: Any, topics: OutputTopics, counters: Counters) -> None:
+    def __init__(
+        self, app: Any, topics: OutputTopics, counters: Counters, canary: Canary | None = None
+    ) -> None:
         self._app = app
         self._topics = topics
         self._counters = counters
+        self._canary = canary
 
     async def publish(self, detections: Detections) -> None:
         """Queue all outputs; waits only while the producer's queue is full.
@@ -46,6 +51,8 @@ class Publisher:
         """
         producer = self._app.producer
         topics = self._topics
+        if self._canary is not None and detections.canaries:
+            self._canary.publish(producer, detections.canaries)
         for output in detections.alerts:
             acked = self._timing(output) if output.event_ms else None
             await producer.produce(topics.alerts, *output[:3], on_acked=acked)
