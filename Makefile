@@ -49,13 +49,14 @@ check-image: $(STAMP) $(UV) ## the image: built, run hardened and on a real Kafk
 
 # From what is committed, with fixed modes and dates: the same commit gives the same bytes.
 wheel: $(STAMP) ## build the wheel into dist/, the same bytes each time
-	@source=$$(mktemp -d) && trap 'rm -rf "$$source"' EXIT \
-	    && git -c tar.umask=0022 archive HEAD | tar -x -p -C "$$source" \
-	    && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet \
+	@umask 022 && source=$$(mktemp -d) && trap 'rm -rf "$$source"' EXIT \
+	    && git -c tar.umask=0022 archive $(COMMIT) | tar -x -p -C "$$source" \
+	    && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct $(COMMIT)) $(BIN)/python -m pip wheel --quiet \
 	        --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) "$$source"
 	@sha256sum $(DIST)/*.whl
 
 DIST := dist
+COMMIT := HEAD
 
 sbom: wheel $(UV) ## list what the wheel and its dependencies are, as CycloneDX in dist/
 	@rm -rf .cache/sbom && $(PYTHON) -m venv .cache/sbom/tools && $(PYTHON) -m venv --without-pip .cache/sbom/venv

@@ -2,10 +2,13 @@
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from email.message import Message
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RULES_PACKAGE = "streamproc._rules"
+# As the packages spell them: SPDX, or words from before that. Permissive ones, and MPL-2.0, which
+# asks for the source of its own files alone. A new word belongs here only after somebody read it.
+ALLOWED_LICENCES = {
+    *("Apache-2.0", "Apache License, Version 2.0", "Apache 2.0", "Apache 2"),
+    *("Apache Software License", "BSD License", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-0"),
+    *("MIT License", "MPL-2.0", "PSF-2.0", "Python Software Foundation License"),
+    # BSD's text with the name of another holder.
+    "Repoze Public License",
+}
 
 
 def test_package_list_is_complete():
@@ -47,6 +59,73 @@ def test_wheel_brings_modules_and_rules(tmp_path):
     assert _files(installed / "streamproc", "*.py") == _files(ROOT / "streamproc", "*.py")
     assert (installed / "streamproc" / "py.typed").exists()
     assert list((installed / "streamproc" / "_rules").glob("LICENSE*"))
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the wheel is made from a commit")
+def test_wheel_is_the_same_bytes_each_time(tmp_path):
+    """Whoever builds the commit, whenever, with whatever file modes: a release can be repeated."""
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for folder, mask in (("mine", "022"), ("theirs", "077")):
+        wheel = f"make --silent wheel COMMIT={commit.strip()} DIST={tmp_path / folder}"
+        command = f"umask {mask} && {wheel}"
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    [mine], [theirs] = (list((tmp_path / name).iterdir()) for name in ("mine", "theirs"))
+
+    assert mine.name == theirs.name
+    assert mine.read_bytes() == theirs.read_bytes()
+
+
+def _locked_names():
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = re.findall(r"^([a-z0-9-]+)==\S+(?: ; (.*?))? \\$", lock, re.MULTILINE)
+    return [name for name, marker in entries if "win32" not in marker]
+
+
+@pytest.mark.parametrize("name", _locked_names())
+def test_licence_of_a_dependency_is_allowed(name):
+    """What runs in production obliges nobody to more than a notice; an unknown licence is none."""
+    assert refused_licences(name, metadata(name)) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"License-Expression": "MIT"}, []),
+        ({"License-Expression": "MPL-2.0 AND (Apache-2.0 OR MIT)"}, []),
+        ({"License": "MIT License"}, []),
+        ({"Classifier": "License :: OSI Approved :: BSD License", "License": "Copyright ..."}, []),
+        ({"License-Expression": "AGPL-3.0-only"}, ["AGPL-3.0-only"]),
+        ({"License-Expression": "MIT AND GPL-2.0-or-later"}, ["GPL-2.0-or-later"]),
+        ({"License-Expression": "BUSL-1.1"}, ["BUSL-1.1"]),
+        ({"License": "Server Side Public License"}, ["Server Side Public License"]),
+        (
+            {"Classifier": "License :: OSI Approved :: GNU Affero General Public License v3"},
+            ["GNU Affero General Public License v3"],
+        ),
+        ({}, ["unknown"]),
+    ],
+)
+def test_licences_that_are_refused(fields, refused):
+    """By expression, else by classifier, else by the old free text."""
+    message = Message()
+    for field, value in fields.items():
+        message[field] = value
+
+    assert refused_licences("some-package", message) == refused
+
+
+def refused_licences(name, found):
+    """The licences of a package's metadata that are not allowed; empty if all of them are."""
+    if expression := found.get("License-Expression"):
+        parts = re.split(r"[()\s]+", expression)
+        named = [part for part in parts if part and part not in ("AND", "OR", "WITH")]
+    else:
+        classifiers = [entry.split(" :: ") for entry in found.get_all("Classifier") or ()]
+        named = [entry[-1] for entry in classifiers if entry[0] == "License"]
+        named = named or [found.get("License") or "unknown"]
+    return [licence for licence in named if licence not in ALLOWED_LICENCES]
 
 
 def _install(tmp_path):

@@ -1,7 +1,7 @@
 """Containers without an engine or a registry: buildah and podman from Debian, driven by tests.
 
 Law of the file: nothing of it touches the machine's own containers or configuration. Images lie in
-``.cache/image``, what runs has its files in a folder of the run and is gone with it.
+``.cache/image``, what runs has its state in a folder of this checkout and is removed in the end.
 
 Why the flags: ``runc``, for ``crun`` refuses a hybrid cgroup tree; cgroupfs, for there may be no
 systemd; a low limit of files and processes, for raising it needs a capability that a machine may
@@ -10,6 +10,7 @@ not have; the host's network, so that a broker on 127.0.0.1 can be reached and n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -57,7 +58,7 @@ class Containers:
     """Builds images and runs them.
 
     Args:
-        folder: For what is running; short, because sockets with limited names lie in it.
+        folder: For the configuration of this run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,7 +70,7 @@ class Containers:
         configuration = folder / "containers.conf"
         configuration.write_text(CONFIGURATION)
         self._environment = os.environ | {"CONTAINERS_CONF": str(configuration)}
-        self._storage = self._choose_storage(folder)
+        self._storage = self._choose_storage()
 
     def preflight(self) -> None:
         """Run the least that there is.
@@ -144,14 +145,18 @@ class Containers:
         size: int = json.loads(self.podman("image", "inspect", image))[0]["Size"]
         return size
 
-    def _choose_storage(self, folder: Path) -> list[str]:
+    def _choose_storage(self) -> list[str]:
+        # The same folder each time, for podman's database holds its path; and a short one, for
+        # sockets with limited names lie in it.
+        checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+        state = Path(tempfile.gettempdir()) / f"streamproc-image-{checkout}"
         # Overlay starts a container in a second, vfs copies the whole image for each: it is what
         # is left where the cache lies on an overlay itself.
         reasons = []
         for driver in ("overlay", "vfs"):
             store = CACHE / driver
             store.mkdir(parents=True, exist_ok=True)
-            places = [f"--root={store}", f"--runroot={folder / 'run'}"]
+            places = [f"--root={store}", f"--runroot={state / driver}"]
             self._storage = [f"--storage-driver={driver}", *places]
             done = self._podman(["info"], RUN_TIMEOUT_S)
             if done.returncode == 0:
