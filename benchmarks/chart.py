@@ -200,9 +200,11 @@ def _apart(places: list[tuple[float, float]], least: float) -> list[float]:
 
 
 def _round_up(value: float) -> float:
-    """The next 1, 2, 2.5, 5 or 10 times a power of ten."""
+    """The next round number, so that the ticks are round, too."""
     power = 10.0 ** floor(log10(value)) if value > 0 else 1.0
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value)
+    return next(
+        step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value
+    )
 
 
 def _count(value: float) -> str:
