@@ -131,6 +131,11 @@ class Settings(BaseModel):
     group_instance_id: str | None = setting(
         None, "Static membership: a fixed name per worker, so that a restart moves no partition"
     )
+    leave_group_on_stop: bool = setting(
+        False,
+        "Whether a worker with a group_instance_id gives its partitions to others when it stops;"
+        " one without always does",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
         "PLAINTEXT", "How to talk to the brokers"
     )

@@ -181,6 +181,7 @@ def transport_options(
         batch_records=settings.batch_records,
         batches_in_flight=settings.batches_in_flight,
         batch_age_max_s=settings.batch_age_max_s,
+        leaves_group=settings.leave_group_on_stop,
         counters=counters,
         health=health or Health(),
     )

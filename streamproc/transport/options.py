@@ -90,6 +90,8 @@ class TransportOptions:
         commit_stall_max_s: Seconds without a successful commit, while there is something to
             commit, before no more batches are handed out. Bounds what is processed twice.
         drain_timeout_s: Seconds that a revocation or a stop waits for agents to finish.
+        leaves_group: Whether a member with a ``group.instance.id`` leaves the group when it stops
+            (one without always does); else its partitions wait for its return.
         crash_exit_s: Seconds that a crashed worker has to stop by itself before it is ended.
         tune_gc: Freeze the heap and raise the collector's thresholds after the first assignment.
         store: State that has to be written before an offset is committed; None: there is none.
@@ -108,6 +110,7 @@ class TransportOptions:
     batch_age_max_s: float = 300.0
     commit_stall_max_s: float = 5.0
     drain_timeout_s: float = 10.0
+    leaves_group: bool = False
     crash_exit_s: float = 30.0
     tune_gc: bool = True
     store: StateStore | None = None

@@ -41,6 +41,7 @@ Command = Callable[[Any], Any]
 IDLE_S = 0.05  # between two looks at the group's events while no records are wanted
 REFRESH_S = 1.0  # between two looks at ends and gaps
 COMMITTED_TIMEOUT_S = 30.0
+LEAVE_TIMEOUT_S = 5.0
 # Records trickle in one by one; a hand-over each would cost more than a moment's wait does.
 GATHER_S = 0.002
 # Read at a time, however many records that is: a few events of a megabyte do not fill the memory.
@@ -216,6 +217,8 @@ class Poller:
                     self._refresh_at = time.monotonic() + REFRESH_S
                     self._positions.refresh(consumer)
             self._serve()
+            if self._options.leaves_group:
+                self._leave()
             consumer.close()
         except Exception as error:  # noqa: BLE001 - the outermost frame of the thread
             # Bound to a name of its own: Python unbinds ``error`` at the end of this block.
@@ -234,6 +237,17 @@ class Poller:
         if 0 < len(messages) < count:
             messages += consume(count - len(messages), GATHER_S)
         return messages
+
+    def _leave(self) -> None:
+        """Leave the group, static member or not; ``close`` alone lets a static one stay.
+
+        librdkafka sends no LeaveGroup for a static member that terminates (KIP-345), but does when
+        it unsubscribes. It has forgotten its member id once that is on its way.
+        """
+        self._consumer.unsubscribe()
+        end = time.monotonic() + LEAVE_TIMEOUT_S
+        while self._consumer.memberid() and time.monotonic() < end:
+            self._consumer.poll(IDLE_S)
 
     def _wanted(self) -> bool:
         return (

@@ -27,8 +27,12 @@ COORDINATOR_NOT_READY = (
 class Worker:
     """``python -m streamproc worker`` in a process group of its own; a context manager."""
 
-    def __init__(self, log: Path, settings: dict[str, str]) -> None:
+    def __init__(self, log: Path, settings: dict[str, str], *, by_faust: bool = False) -> None:
         self.log = log
+        self._command = [sys.executable, "-m", "streamproc", "worker"]
+        if by_faust:
+            faust = str(Path(sys.executable).with_name("faust"))
+            self._command = [faust, "-A", "streamproc.app", "worker", "--without-web"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMPROC_")}
         self._environment = environment | {
             f"STREAMPROC_{k.upper()}": v for k, v in settings.items()
@@ -38,7 +42,7 @@ class Worker:
     def __enter__(self) -> Worker:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamproc", "worker"],
+                self._command,
                 env=self._environment,
                 cwd=self.log.parent,
                 stdout=log,
@@ -60,9 +64,13 @@ class Worker:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
-        self._process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         return self._process.wait(60)
 
     def tail(self) -> str:

@@ -1,0 +1,151 @@
+"""SIGTERM on a real Kafka: everything is committed, and the group is left or kept as it was set."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.engine.programs import document, rule_text
+from tests.integration.worker import Worker, committed, read_all, wait_until
+
+PARTITIONS = 4
+MATCHED = 'process where process.name == "cmd.exe"'
+
+
+@pytest.fixture
+def settings(kafka, tmp_path):
+    """Topics of this test's own; a session is long, so that no member is taken for dead."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "a.toml").write_text(rule_text(0, MATCHED), "utf-8")
+    return {
+        "bootstrap_servers": kafka.bootstrap,
+        "group_id": kafka.topic_name("group"),
+        "rules": str(tmp_path / "rules"),
+        "events_topic": kafka.create_topic("events", PARTITIONS),
+        "alerts_topic": kafka.create_topic("alerts", 1),
+        "context_requests_topic": kafka.create_topic("context-requests", 1),
+        "dead_letters_topic": kafka.create_topic("dead-letters", 1),
+        "default_context_requests": "false",
+        "session_timeout_s": "300",
+        "commit_interval_s": "300",  # whatever is committed is so by the stop
+        "batch_age_max_s": "600",
+    }
+
+
+@pytest.fixture
+def start(settings, tmp_path):
+    """A function that starts a worker; whatever runs at the end of the test is killed."""
+    workers: list[Worker] = []
+
+    def start(**more: str) -> Worker:
+        with socket.socket() as chosen:
+            chosen.bind(("127.0.0.1", 0))
+            port = int(chosen.getsockname()[1])
+        log = tmp_path / f"worker-{len(workers)}.log"
+        worker = Worker(log, {**settings, "metrics_port": str(port), **more})
+        worker.port = port
+        workers.append(worker)
+        return worker.__enter__()
+
+    yield start
+    for worker in workers:
+        worker.__exit__()
+        print(f"--- {worker.log.name}\n{worker.tail()}")  # pytest shows it when the test fails
+
+
+def total(worker: Worker, name: str) -> float:
+    """Sum of the series of a name; -1 while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=10) as page:
+            families = list(text_string_to_metric_families(page.read().decode()))
+    except OSError:
+        return -1
+    samples = [sample for family in families for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == name)
+
+
+def await_partitions(count: int, *workers: Worker) -> None:
+    for worker in workers:
+        wait_until(
+            lambda worker=worker: total(worker, "streamproc_assigned_partitions") == count,
+            f"{count} partitions are assigned",
+            worker,
+        )
+
+
+def members(kafka, settings) -> list[tuple[str | None, int]]:
+    """Instance id and number of partitions of each member of the group."""
+    group = settings["group_id"]
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    found = admin.describe_consumer_groups([group])[group].result(30)
+    return sorted(
+        (member.group_instance_id or "", len(member.assignment.topic_partitions))
+        for member in found.members
+    )
+
+
+def send(kafka, settings, count: int) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    for number in range(count):
+        event = document(number % 60) | {"event": {"id": f"e{number}", "category": ["process"]}}
+        producer.produce(settings["events_topic"], orjson.dumps(event), partition=number % 4)
+    assert producer.flush(60) == 0
+
+
+def done(kafka, settings) -> int:
+    return sum(committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], 4))
+
+
+def test_stop_commits_what_was_evaluated_and_leaves_the_group(kafka, settings, start):
+    """Exit code 0, every alert written, every offset committed, nobody left in the group."""
+    worker = start()
+    await_partitions(PARTITIONS, worker)
+    send(kafka, settings, 2_000)
+    processed = "streamproc_events_processed_total"
+    wait_until(lambda: total(worker, processed) > 0, "the first batch is done", worker)
+    assert worker.stop() == 0
+    evaluated = done(kafka, settings)
+    assert evaluated > 0
+    assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == evaluated
+    assert members(kafka, settings) == []
+    second = start()
+    wait_until(lambda: total(second, processed) == 2_000 - evaluated, "the rest is done", second)
+    assert second.stop() == 0
+    assert done(kafka, settings) == 2_000
+    assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == 2_000
+
+
+def test_static_member_restarts_without_a_rebalance(kafka, settings, start):
+    """Its partitions wait for it, and the other worker does not notice."""
+    first, second = start(group_instance_id="w0"), start(group_instance_id="w1")
+    await_partitions(2, first, second)
+    seen = total(second, "streamproc_rebalances_total")
+    assert first.stop() == 0
+    assert members(kafka, settings) == [("w0", 2), ("w1", 2)]
+    send(kafka, settings, 400)
+    again = start(group_instance_id="w0")
+    processed = "streamproc_events_processed_total"
+    wait_until(lambda: total(again, processed) == 200, "its own are done", again)
+    wait_until(lambda: total(second, processed) == 200, "the others are done", second)
+    assert total(second, "streamproc_rebalances_total") == seen
+    assert again.stop() == 0
+    assert second.stop() == 0
+    assert done(kafka, settings) == 400
+
+
+def test_static_member_that_is_told_to_leaves_the_group(kafka, settings, start):
+    """For a scale-down: the other worker gets its partitions at once, not after the session."""
+    settings["leave_group_on_stop"] = "true"
+    first, second = start(group_instance_id="w0"), start(group_instance_id="w1")
+    await_partitions(2, first, second)
+    assert first.stop() == 0
+    await_partitions(PARTITIONS, second)
+    assert members(kafka, settings) == [("w1", PARTITIONS)]
+    assert second.stop() == 0
+    assert members(kafka, settings) == []
