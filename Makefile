@@ -44,6 +44,7 @@ check-chart: $(STAMP) $(UV) ## the Helm chart: rendered by Helm 3 and 4, against
 	$(BIN)/pytest -m chart tests/helm
 
 check-image: $(STAMP) $(UV) ## the image: built, run hardened and on a real Kafka; compose file, workflows (as root)
+	@$(BIN)/python -m tests.helm.tools
 	@$(BIN)/python -m tests.image.tools
 	$(BIN)/pytest -m image tests/image
 

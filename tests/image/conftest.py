@@ -15,6 +15,7 @@ import pytest
 from tests.image.containers import Containers, ContainersUnavailableError
 
 EXIT_CANNOT_RUN = 77
+PARTITIONS = 4
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,17 @@ def image(containers: Containers) -> Containers:
     """The same, with the image built from this checkout."""
     containers.build()
     return containers
+
+
+@pytest.fixture
+def settings(kafka) -> dict[str, str]:
+    """Topics of this test's own, and the variables that name them."""
+    return {
+        "STREAMPROC_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "STREAMPROC_GROUP_ID": kafka.topic_name("group"),
+        "STREAMPROC_EVENTS_TOPIC": kafka.create_topic("events", PARTITIONS),
+        "STREAMPROC_ALERTS_TOPIC": kafka.create_topic("alerts", 2),
+        "STREAMPROC_CONTEXT_REQUESTS_TOPIC": kafka.create_topic("context-requests", 2),
+        "STREAMPROC_DEAD_LETTERS_TOPIC": kafka.create_topic("dead-letters", 1),
+        "STREAMPROC_METRICS_PORT": "0",
+    }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.image.conftest import PARTITIONS
 from tests.image.containers import Container, Containers
 from tests.integration.stream import make_stream, produce
 from tests.integration.worker import committed, read_all, wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1_800)]
 
-PARTITIONS = 4
 EVENTS = 20_000
 
 
@@ -26,20 +26,6 @@ class Watched:
 
     def tail(self) -> str:
         return "\n".join(self._container.logs().splitlines()[-40:])
-
-
-@pytest.fixture
-def settings(kafka) -> dict[str, str]:
-    """Topics of this test's own, and the variables that name them."""
-    return {
-        "STREAMPROC_BOOTSTRAP_SERVERS": kafka.bootstrap,
-        "STREAMPROC_GROUP_ID": kafka.topic_name("group"),
-        "STREAMPROC_EVENTS_TOPIC": kafka.create_topic("events", PARTITIONS),
-        "STREAMPROC_ALERTS_TOPIC": kafka.create_topic("alerts", 2),
-        "STREAMPROC_CONTEXT_REQUESTS_TOPIC": kafka.create_topic("context-requests", 2),
-        "STREAMPROC_DEAD_LETTERS_TOPIC": kafka.create_topic("dead-letters", 1),
-        "STREAMPROC_METRICS_PORT": "0",
-    }
 
 
 def offsets(kafka, settings: dict[str, str]) -> int:
