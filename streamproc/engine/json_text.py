@@ -5,6 +5,11 @@ expression. Canonical means that ``"`` and ``\`` are written with a backslash, e
 printable ASCII character plainly; key order, white space and the way that other characters
 are written do not matter. A record with any other escape of a character that some expression
 holds contains the escape expression, too; it is looked at again as ``canonical`` writes it.
+
+A text at the start of a value is looked for together with the end of the field's name, as compact
+JSON writes it: ``name":"cmd.exe"``. That tells fields apart and makes short texts long, which is
+what a scan for thousands of texts is fast with. Where that name is followed by anything but a
+value of its own (white space, an array), ``spacings`` and ``array_start`` are found instead.
 """
 
 from __future__ import annotations
@@ -16,13 +21,16 @@ from typing import Final, NamedTuple
 import orjson
 
 from streamproc.eql.frequency import ends_common_key
-from streamproc.eql.literals import Key, Requirement, Scalar
+from streamproc.eql.literals import Key, Requirement, Scalar, Text
 
 MAX_BYTES: Final = 100
 """Longer texts are cut: what follows a hundred bytes hardly tells events apart."""
 
 MIN_BYTES: Final = 2
 """A shorter text is in every record."""
+
+COLON_SPACE: Final = b'": '
+"""How the commonest JSON that is not compact separates a name from its value."""
 
 _PLAIN: Final = 4  # characters that make a piece worth keeping on its own
 # Runs of printable ASCII: control and other characters may be written as they like.
@@ -33,6 +41,9 @@ _UNDISTURBED: Final = re.compile(r"[ !#-%(-*,-;=?-_a-~]+")
 # An expression that ends in white space is taken as a hit instead of looking past it: loops cost
 # a scan more than all the texts, and most writers put no space there.
 _SPACE: Final = rb" \t\n\r"
+# Names that a text is looked for with. A shorter one would make the expressions for its spacings
+# so short that they slow down the scan.
+_NAME: Final = re.compile(r"[a-z0-9_@-]{2,40}")
 
 
 class JsonText(NamedTuple):
@@ -43,12 +54,14 @@ class JsonText(NamedTuple):
         text: The printable characters that must be written plainly for it to be found.
         plain: The text as it stands in the record, quotes included.
         is_plain: Whether ``plain`` alone is a hit, whatever surrounds it.
+        name: The field name that ``plain`` begins with; "" if it is a value alone.
     """
 
     expression: bytes
     text: str
     plain: bytes
     is_plain: bool
+    name: str = ""
 
 
 def json_text(requirement: Requirement) -> JsonText | None:
@@ -57,6 +70,22 @@ def json_text(requirement: Requirement) -> JsonText | None:
         return _key(requirement)
     if isinstance(requirement, Scalar):
         return _scalar(requirement)
+    return _text(requirement)
+
+
+def array_start(name: str) -> bytes:
+    """What stands in compact JSON where the value of a field ``name`` is an array."""
+    return re.escape(f'{name}":['.encode())
+
+
+def spacings(name: str) -> list[bytes]:
+    """What stands in JSON that is not compact between ``name``, the colon and the value."""
+    return [
+        re.escape(f'{name}"{colon}{space}'.encode()) for colon in ("", ":") for space in " \t\n\r"
+    ]
+
+
+def _text(requirement: Text) -> JsonText | None:
     piece, at_start, at_end = _best_piece(
         requirement.text, requirement.at_start, requirement.at_end
     )
@@ -64,6 +93,10 @@ def json_text(requirement: Requirement) -> JsonText | None:
     if len(plain) > MAX_BYTES:
         plain, at_end = plain[:MAX_BYTES], False
     plain = b'"' * at_start + plain + b'"' * at_end
+    name = requirement.name
+    if at_start and _NAME.fullmatch(name) and COLON_SPACE not in plain:
+        plain = f'{name}":'.encode() + plain
+        return JsonText(re.escape(plain), f"{name}{piece}", plain, True, name)
     if not piece or len(plain) < MIN_BYTES:
         return None
     if at_end and ends_common_key(piece, at_start):

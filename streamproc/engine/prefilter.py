@@ -5,8 +5,8 @@ candidates; the reverse is not promised. Every record gets one answer, whatever 
 
 How: the requirements of all rules become one Hyperscan database. Each rule is filed under its
 rarest clause; a hit of that clause brings the rule up, and its other clauses are looked up
-among the hits. A record that writes characters of the literals in a roundabout way
-(``\u0077`` for ``w``) is rewritten in canonical JSON and scanned again.
+among the hits. A record that writes what the literals contain in a roundabout way (``\u0077`` for
+``w``, a space after a colon) is found by expressions for that, rewritten and scanned again.
 
 Where the rules' rarest literals are rare enough, a first scan runs over many records joined
 by newlines, and only records with a hit in it are scanned one by one. No literal contains a
@@ -26,7 +26,15 @@ from typing import Any, Final, NamedTuple
 
 import hyperscan
 
-from streamproc.engine.json_text import JsonText, canonical, escape_expression, json_text
+from streamproc.engine.json_text import (
+    COLON_SPACE,
+    JsonText,
+    array_start,
+    canonical,
+    escape_expression,
+    json_text,
+    spacings,
+)
 from streamproc.eql.literals import Clause, Clauses
 from streamproc.errors import StreamprocError
 
@@ -36,12 +44,17 @@ JOINED_BYTES: Final = 1 << 20
 JOINED_SHARE: Final = 0.4
 """The first scan is worth its time while at most this share of the records passes it."""
 
-# Costs per record, in units of what one more literal costs a scan (about 2 ns).
-RULE_COST: Final = 30_000
-"""The evaluation of one rule, and decoding the record when it is the only candidate."""
+# Costs per record, in units of what one more long literal costs a scan (about a nanosecond).
+RULE_COST: Final = 5_000
+"""What one candidate costs: reading the record's fields that it asks for, and evaluating it."""
 
 HIT_COST: Final = 200
-"""One literal that is hit: a call from Hyperscan into Python."""
+"""One literal that is hit: a call from Hyperscan into Python, and its place among the hits."""
+
+SHORT_COST: Final = 10
+"""A literal of fewer than ``SHORT_BYTES``: the scan mistakes other texts for it."""
+
+SHORT_BYTES: Final = 7
 
 SMALL_RULE_SET: Final = 500
 """Up to this many literals in all, none is left out: a scan for so few costs the same."""
@@ -56,6 +69,7 @@ _ESCAPES: Final = rb"\\u00"
 _ESCAPES_AND_SLASH: Final = rb"\\(u00|/)"
 _ESCAPE_TAIL: Final = 2  # bytes of ``\u00XX`` behind what is searched
 _ESCAPE_HEAD: Final = 4
+_BACKSLASH_SLASH: Final = rb"\\/"
 
 # The first scan leaves out ends that thousands of values share: they cost it a third.
 _SUFFIX: Final = re.compile(rb'(?<=[^"].\.)exe"\Z')
@@ -122,7 +136,7 @@ class Prefilter:
         self._memo: dict[frozenset[int], tuple[int, ...]] = {}
         self._hits: list[int] = []
         self._on_hit = _collector(self._hits)
-        self._escape = 0
+        self._escape = self._spacing = 0
         self._hides: Callable[..., object] = bool
         self._full: Any = None
         self._first: Any = None
@@ -160,17 +174,29 @@ class Prefilter:
             self._entries.setdefault(literal, []).append(entry)
 
     def _compile(self, literals: _Literals) -> None:
+        """Number what is looked for: literals, then the escapes, then the spacings."""
         expressions = list(literals.expressions)
         self._escape = len(expressions)
+        self._spacing = self._escape + 1
+        ids = list(range(self._escape))
         escape = escape_expression(literals.characters)
         if escape is not None:
             self._hides = re.compile(escape).search
             expressions.append(_ESCAPES_AND_SLASH if "/" in literals.characters else _ESCAPES)
-        self._full = _database(expressions, list(range(len(expressions))), _ONCE)
+            ids.append(self._escape)
+        for name in sorted(literals.names):
+            for spacing in spacings(name):
+                expressions.append(spacing)
+                ids.append(self._spacing)
+        self._full = _database(expressions, ids, _ONCE)
         if not self._always:
-            ids = [*self._entries, *range(self._escape, len(expressions))]
-            first = [_SUFFIX.sub(b"", expressions[literal]) for literal in ids]
-            self._first = _database(first, ids, _FLAGS)
+            pairs = zip(expressions, ids, strict=True)
+            first = [item for item in pairs if item[1] in self._entries or item[1] >= self._escape]
+            self._first = _database(
+                [_SUFFIX.sub(b"", expression) for expression, _ in first],
+                [number for _, number in first],
+                _FLAGS,
+            )
 
     @property
     def always(self) -> tuple[int, ...]:
@@ -211,22 +237,48 @@ class Prefilter:
 
     def _rules(self, value: bytes) -> tuple[int, ...]:
         """Candidate rules of one record, scanned alone."""
-        hits = self._hits
-        hits.clear()
-        self._full.scan(value, match_event_handler=self._on_hit)
-        if self._escape in hits and self._hides(value):
-            plain = canonical(value)
-            if plain is None:
+        key = self._scan(value)
+        if self._escape in key or self._spacing in key:
+            rewritten = self._rewritten(value, key)
+            if rewritten is None:
                 return self._all  # the decoder is to find out and report it
-            hits.clear()
-            self._full.scan(plain, match_event_handler=self._on_hit)
-        key = frozenset(hits)
+            key = rewritten
         rules = self._memo.get(key)
         if rules is None:
             if len(self._memo) >= _MEMO_SIZE:
                 self._memo.clear()
             rules = self._memo[key] = self._resolve(key)
         return rules
+
+    def _scan(self, value: bytes) -> frozenset[int]:
+        """What is hit in one record."""
+        hits = self._hits
+        hits.clear()
+        self._full.scan(value, match_event_handler=self._on_hit)
+        return frozenset(hits)
+
+    def _rewritten(self, value: bytes, hits: frozenset[int]) -> frozenset[int] | None:
+        """The hits of a record once it is written plainly; None if it is no JSON.
+
+        The two commonest ways that are not plain have a short cut.
+        """
+        if self._escape in hits and self._hides(value):
+            if _BACKSLASH_SLASH in value:  # may be a backslash and a slash
+                return self._canonical_hits(value)
+            value = value.replace(rb"\/", b"/")
+            if self._hides(value):
+                return self._canonical_hits(value)
+            hits = self._scan(value)
+        if self._spacing not in hits:
+            return hits
+        # Texts that begin a value are found in the one, all others in the other: none that
+        # begins a value contains what is replaced.
+        closed = self._scan(value.replace(COLON_SPACE, COLON_SPACE[:-1]))
+        return self._canonical_hits(value) if self._spacing in closed else hits | closed
+
+    def _canonical_hits(self, value: bytes) -> frozenset[int] | None:
+        plain = canonical(value)
+        return None if plain is None else self._scan(plain)
 
     def _resolve(self, hits: frozenset[int]) -> tuple[int, ...]:
         """Candidate rules for a set of hit literals."""
@@ -290,6 +342,7 @@ class _Literals:
         self._uses = Counter(clause.requirements for clause in clauses)
         self.expressions: dict[bytes, int] = {}
         self.characters: set[str] = set()
+        self.names: set[str] = set()
         self._by_clause: dict[tuple[object, ...], tuple[JsonText, ...]] = {}
 
     def ids(self, clause: Clause, worth: float) -> frozenset[int]:
@@ -301,13 +354,22 @@ class _Literals:
         known = self._by_clause.get(clause.requirements)
         if known is None:
             known = self._by_clause[clause.requirements] = tuple(_without_longer(clause))
-        new = sum(text.expression not in self.expressions for text in known)
+        new = sum(_cost(text) for text in known if text.expression not in self.expressions)
         if new and new + HIT_COST * clause.share > worth * self._uses[clause.requirements]:
             return frozenset()
+        found = [text.expression for text in known]
         for text in known:
             self.characters.update(text.text)
-            self.expressions.setdefault(text.expression, len(self.expressions))
-        return frozenset(self.expressions[text.expression] for text in known)
+            if text.name:
+                self.names.add(text.name)
+                found.append(array_start(text.name))
+        for expression in found:
+            self.expressions.setdefault(expression, len(self.expressions))
+        return frozenset(self.expressions[expression] for expression in found)
+
+
+def _cost(text: JsonText) -> int:
+    return 1 if text.is_plain and len(text.plain) >= SHORT_BYTES else SHORT_COST
 
 
 def _size(clauses: Clauses) -> int:

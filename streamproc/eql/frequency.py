@@ -38,6 +38,12 @@ _SOME_KEYS: Final = frozenset({"container", "real"})
 """Keys of many events that still tell some apart: ``process.parent.Ext.real`` is rare itself, but
 Linux events have a ``user.Ext.real``."""
 
+_ARRAYS: Final = frozenset({"args", "category", "ip", "tags", "type"})
+"""Fields that hold arrays in most events, by the last component of their paths."""
+
+SHARE_UNDER_NAME: Final = 0.5
+"""Share of the events with a value that have it under a field of a given name."""
+
 _GUARDS: Final = r"""
 windows|linux|macos|start|end|change|info|process|file|network|registry|library|creation|exec|
 fork|executed|access|connection|event|endpoint|logs|metrics|allowed|success|failure|trusted|
@@ -45,7 +51,17 @@ c:\windows\system32\.exe|/usr/bin/|unknown|high|medium|low|system|root|default|n
 """
 """Constants that whole classes of events share: useful as a second condition only."""
 
+_CLASSES: Final = {
+    **dict.fromkeys(("file", "network", "end", "svchost.exe", "s-1-5-18"), 0.4),
+    **dict.fromkeys(("creation", "change", "deletion", "exec", "registry", "library"), 0.3),
+    **dict.fromkeys(("macos", "dns", "fork", "executed", "connection_attempted"), 0.2),
+}
+"""Whole values that tell classes of events apart, with the share of the class."""
+
 _ROUTINE: Final = r"""
+svchost.exe|services.exe|cmd.exe|powershell.exe|conhost.exe|explorer.exe|rundll32.exe|
+wmiprvse.exe|chrome.exe|msedge.exe|lsass.exe|wininit.exe|csrss.exe|winlogon.exe|smss.exe|
+system|wevtutil.exe|
 c:\windows\system32\svchost.exe -k netsvcs -p -s schedule|c:\windows\system32\services.exe|
 c:\windows\explorer.exe|c:\windows\system32\cmd.exe|cmd.exe /c|
 c:\windows\system32\windowspowershell\v1.0\powershell.exe|c:\windows\system32\conhost.exe 0x4|
@@ -70,14 +86,14 @@ _END: Final = "\x03"
 _KEY_SHARE: Final = 0.02
 _SOME_KEY_SHARE: Final = 0.3
 _SMALL_SHARE: Final = 0.5
-_NUMBER_SHARE: Final = 0.05
+_NUMBER_SHARE: Final = 0.2
 _GUARD_SHARE: Final = 0.9
 _ROUTINE_SHARE: Final = 0.15
 # Share of ~3 kB events that hold a given text of so many characters by chance, judged from
 # how often pieces of that length repeat in endpoint events; an anchored side counts as one
 # more character, since few values begin or end there.
-_BY_LENGTH: Final = (1.0, 1.0, 0.6, 0.2, 0.06, 0.03, 0.015)
-_LONG_SHARE: Final = 0.01
+_BY_LENGTH: Final = (1.0, 1.0, 0.6, 0.2, 0.05, 0.015, 0.005)
+_LONG_SHARE: Final = 0.002
 
 
 def _bounded(words: str) -> str:
@@ -111,6 +127,11 @@ def ends_common_key(text: str, at_start: bool) -> bool:
     return f"{_START if at_start else ''}{text}{_END}" in _KEY_TEXT
 
 
+def is_often_array(name: str) -> bool:
+    """Whether fields with the last component ``name`` hold arrays in most events."""
+    return name in _ARRAYS
+
+
 @lru_cache(maxsize=65_536)
 def share_of_text(text: str, at_start: bool, at_end: bool) -> float:
     """Estimated share of events (0 to 1) with ``text`` in a value, at its start and its end.
@@ -121,6 +142,8 @@ def share_of_text(text: str, at_start: bool, at_end: bool) -> float:
     bounded = f"{_START if at_start else ''}{text}{_END if at_end else ''}"
     if not at_end and bounded in _KEY_TEXT:
         return EVERY_EVENT
+    if at_start and at_end and text in _CLASSES:
+        return _CLASSES[text]
     length = len(text) + at_start + at_end
     by_length = _BY_LENGTH[length] if length < len(_BY_LENGTH) else _LONG_SHARE
     if bounded in _GUARD_TEXT:

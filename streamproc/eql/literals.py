@@ -14,10 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from math import prod
 from typing import Final, NamedTuple, TypeAlias
 
 from streamproc.eql.frequency import (
     EVERY_EVENT,
+    SHARE_UNDER_NAME,
+    is_often_array,
     share_of_constant,
     share_of_key,
     share_of_text,
@@ -49,16 +52,22 @@ _SCALAR_MAX: Final = 10**9  # what rounds to a larger one may begin with other d
 
 
 class Text(NamedTuple):
-    """Some value contains ``text``, at its very start or end where so marked."""
+    """Some value contains ``text``, at its very start or end where so marked.
+
+    ``name`` is the last component of the path of the value's field, where that is to tell values
+    apart; "" where a value of any field will do.
+    """
 
     text: str
     at_start: bool = False
     at_end: bool = False
+    name: str = ""
 
     @property
     def share(self) -> float:
         """Estimated share of all events (0 to 1) that satisfy this."""
-        return share_of_text(self.text, self.at_start, self.at_end)
+        share = share_of_text(self.text, self.at_start, self.at_end)
+        return share * SHARE_UNDER_NAME if self.name else share
 
     def __str__(self) -> str:
         return f'"{"" if self.at_start else "*"}{self.text}{"" if self.at_end else "*"}"'
@@ -105,7 +114,7 @@ Requirement: TypeAlias = Text | Key | Scalar
 class Clause(NamedTuple):
     """At least one of ``requirements`` is satisfied; ``fields`` are those that they are about.
 
-    ``share`` is the estimated share of all events that satisfy the clause; it may exceed 1.
+    ``share`` is the estimated share of all events (0 to 1) that satisfy the clause.
     """
 
     requirements: tuple[Requirement, ...]
@@ -201,7 +210,7 @@ def _merge(clauses: Iterable[Clause]) -> Clause:
 
 
 def _clause(requirements: tuple[Requirement, ...], fields: frozenset[str]) -> Clause:
-    return Clause(requirements, fields, sum(item.share for item in requirements))
+    return Clause(requirements, fields, 1 - prod(1 - item.share for item in requirements))
 
 
 # Leaves ---------------------------------------------------------------------------------
@@ -288,8 +297,13 @@ def _marked(text: str) -> Text:
 def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
     """Clauses about one field, without those that every event or a number could satisfy."""
     clauses = []
+    last = _fold(field.path).rpartition(".")[2]
+    name = "" if is_often_array(last) else last
     for texts in pieces:
-        folded = [Text(_fold(text), at_start, at_end) for text, at_start, at_end in texts]
+        folded = [
+            Text(_fold(text), at_start, at_end, name if at_start else "")
+            for text, at_start, at_end, _ in texts
+        ]
         is_certain = all(item.text and not _could_be_number(item.text) for item in folded)
         if is_certain and all(item.share < EVERY_EVENT for item in folded):
             clauses.append(_clause(tuple(dict.fromkeys(folded)), frozenset((field.path,))))

@@ -106,6 +106,57 @@ def test_escapes(query: str, value: bytes) -> None:
     assert rules_for(value, query) == (0,)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        # Where a name is written together with its value, however they are spaced.
+        rb'{"process":{"name":"sh"}}',
+        rb'{"process": {"name": "sh"}}',
+        b'{"process":{"name"\t:\r\n"sh"}}',
+        b'{"process":{"name" :"sh"}}',
+        b'{"process":{"name":  "sh"}}',
+        b'{"process.name":\n"sh"}',
+        rb'{"process.name":["bash","sh"]}',
+        rb'{"process.name":[["sh"]]}',
+        rb'{"process.name": ["bash", "sh"]}',
+        b'{"process.name":[\n"sh"]}',
+        rb'{"process":[{"name":"x"},{"name":"sh"}]}',
+        rb'{"process.na\u006de":"sh"}',
+        rb'{"process.na\u006de": "s\u0068"}',
+        rb'{"name": "\/", "process.name": "sh"}',
+        rb'{"name":"\\\/ name\" ","process.name": "sh"}',
+    ],
+)
+def test_a_name_and_its_value(value: bytes) -> None:
+    """A short text under a field is found in every spelling, beside other records."""
+    query = 'any where process.name == "sh"'
+    assert rules_for(value, query) == (0,)
+    assert rules_for(value, query, SLASH) == (0,)
+    assert Prefilter(clauses(query)).candidates([b"{}", value, b"{}"]) == [(1, (0,))]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        rb'{"user":{"id":"sh"},"process":{"args":["sh"],"parent":{"executable":"sh"}}}',
+        rb'{"a": "name", "b": "sh"}',
+        rb'{"process.name": "\": \"sh"}',
+        rb'{"process.executable":["sh"],"process.name":"bash"}',
+    ],
+)
+def test_the_same_text_under_another_name(value: bytes) -> None:
+    """Fields are told apart by their names, with white space and without."""
+    assert rules_for(value, 'any where process.name == "sh"') == ()
+
+
+def test_a_value_with_a_spaced_colon() -> None:
+    """What is taken for the white space of JSON may stand in a value that is asked for."""
+    query = 'any where process.name == "a\\": \\"b"'
+    for space in ("", " ", "  "):
+        value = f'{{"process.name"{space}:{space}"a\\": \\"b"}}'
+        assert rules_for(value.encode(), query) == (0,)
+
+
 def test_a_record_that_cannot_be_rewritten_is_for_every_rule() -> None:
     """So that it is decoded, and its fault reported."""
     value = rb'{"file":{"path":"\u002fetc'
@@ -114,7 +165,7 @@ def test_a_record_that_cannot_be_rewritten_is_for_every_rule() -> None:
 
 def test_an_overwritten_key_is_no_candidate_after_rewriting() -> None:
     """A rewritten record has what the decoder keeps of it: the last of equal keys."""
-    value = rb'{"file.path":"/etc/shadow","file.path":"\/x"}'
+    value = rb'{"file.path":"/etc/shadow","file.path":"\u002fx"}'
     assert rules_for(value, SLASH) == ()
 
 

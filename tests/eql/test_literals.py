@@ -173,14 +173,14 @@ def test_category() -> None:
     """The event category is one more clause; ``any`` has none."""
     assert clauses_of("any where true") == ()
     (clause,) = clauses_of("process where true", "event.kind_of")
-    assert clause.requirements == (Text("process", True, True),)
+    assert clause.requirements == (Text("process", True, True, "kind_of"),)
     assert clause.fields == {"event.kind_of"}
 
 
 def test_only_ascii_is_folded() -> None:
     """The Kelvin sign and long s are letters of their own, and become no ASCII letter."""
     (clause,) = clauses_of('any where name : "\\u{212a}IT\\u{17f}É"')
-    assert clause.requirements == (Text("\u212ait\u017fÉ", True, True),)
+    assert clause.requirements == (Text("\u212ait\u017fÉ", True, True, "name"),)
     assert Key("\u212aey", True) in {
         item
         for clause in clauses_of("any where `\u212aEY` != null")
