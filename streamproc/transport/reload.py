@@ -170,7 +170,7 @@ class Reloader:
         except (StreamprocError, KafkaException, ValueError) as error:
             self._refuse(why, str(error), ruleset)
             return ruleset
-        tell_rules(ruleset)
+        tell_rules(ruleset, told=old)
         logger.info(
             "rules reloaded (%s) in %.1f s: %s; digest %s, before %s",
             why, time.monotonic() - began_s, difference, ruleset.digest[:12], old.digest[:12],
@@ -189,8 +189,8 @@ class Reloader:
             logger.error("rule file: %s", error)
         in_force = self._rules.ruleset
         logger.error(
-            "rules not reloaded (%s): %s; the %d rules of digest %s stay in force",
-            why, reason, len(in_force.rules), in_force.digest[:12],
+            "rules not reloaded (%s): %s; digest %s (%d rule%s) stays in force",
+            why, reason, in_force.digest[:12], len(in_force.rules), "s"[len(in_force.rules) == 1 :],
         )  # fmt: skip
 
     def _breathe(self, done: int, total: int) -> None:
@@ -227,12 +227,15 @@ class Reloader:
         self._tell(ruleset)
 
 
-def tell_rules(ruleset: RuleSet) -> None:
-    """Log what was loaded, and everything that was left out or is odd."""
+def tell_rules(ruleset: RuleSet, told: RuleSet | None = None) -> None:
+    """Log what was loaded, and everything that was left out or is odd and was not ``told`` yet."""
+    known = {*map(str, told.rejected), *told.warnings} if told else set()
     for error in ruleset.rejected:
-        logger.error("rule left out: %s", error)
+        if str(error) not in known:
+            logger.error("rule left out: %s", error)
     for warning in ruleset.warnings:
-        logger.warning("%s", warning)
+        if warning not in known:
+            logger.warning("%s", warning)
     if ruleset.rules:
         logger.info(
             "rules: %d loaded, %d rejected, %d skipped; digest %s",
