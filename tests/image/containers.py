@@ -183,8 +183,8 @@ class Containers:
 
     def _build(self, tag: str, arguments: list[str]) -> None:
         # chroot: a build that needs no further rights than changing its root.
-        command = ["buildah", *self._storage, "bud", "--isolation=chroot", f"--tag={tag}"]
-        done = self._call([*command, *arguments], BUILD_TIMEOUT_S)
+        command = ["buildah", *self._storage, "bud", "--isolation=chroot", "--layers"]
+        done = self._call([*command, f"--tag={tag}", *arguments], BUILD_TIMEOUT_S)
         assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
     def _podman(self, arguments: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
