@@ -255,7 +255,7 @@ class Settings(BaseModel):
     )
     batch_age_max_s: float = setting(
         120,
-        "Age of the oldest unacknowledged batch at which the worker ends itself",
+        "Standstill through no one else's fault after which the worker ends itself",
         unit="s",
         ge=1,
         le=86_400,
@@ -306,11 +306,11 @@ class Settings(BaseModel):
         min_length=1,
     )
     metrics_host: str = setting(
-        "127.0.0.1", "Address that /metrics is served on; 0.0.0.0 for all", min_length=1
+        "127.0.0.1", "Address of /metrics and the health pages; 0.0.0.0 for all", min_length=1
     )
     # The port that OpenTelemetry's Prometheus exporters use: free of Kafka's and Prometheus' own.
     metrics_port: int = setting(
-        9464, "Port that /metrics is served on; 0 serves none", ge=0, le=65_535
+        9464, "Port of /metrics and the health pages; 0 serves none", ge=0, le=65_535
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
         "INFO", "Least severe log lines that are written"
