@@ -1,7 +1,5 @@
 """The security settings on a real broker: mutual TLS, every login mechanism, every refusal."""
 
-import shutil
-import subprocess
 import time
 
 import pytest
@@ -10,6 +8,7 @@ from confluent_kafka import Consumer, Producer
 from streamproc.config import Settings
 from streamproc.errors import ConfigError
 from streamproc.topics import TopicOptions, create_topics
+from tests.kafka.authority import Authority
 
 PATIENCE_S = 60
 SINGLE = TopicOptions(events_partitions=1, outputs_partitions=1, replication=1)
@@ -21,36 +20,18 @@ PLAIN_MODULE = (
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """A folder with an authority, a server's and a client's certificate by it, and a stranger."""
-    folder = tmp_path_factory.mktemp("certificates")
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
-
-    def certify(name, *more):
-        command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        command += ["-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        subprocess.run([*command, *more], cwd=folder, check=True, capture_output=True)
-
-    by_authority = ("-CA", "authority.pem", "-CAkey", "authority.key")
-    certify("authority")
-    certify("stranger")
-    certify("server", *by_authority, "-addext", "subjectAltName=IP:127.0.0.1")
-    certify("client", *by_authority)
-    # Kafka wants key and certificate chain in one file.
-    chain = [(folder / name).read_text() for name in ("server.key", "server.pem")]
-    (folder / "keystore.pem").write_text("".join(chain))
-    return folder
+    """An authority, a client's certificate by it, and a stranger's."""
+    authority = Authority(tmp_path_factory.mktemp("certificates"))
+    authority.stranger("stranger")
+    authority.sign("client")
+    return authority
 
 
 @pytest.fixture(scope="module")
 def secure_broker(certificates, make_kafka_broker):
     """A broker whose second listener wants a client certificate and a login."""
     secure = {
-        "ssl.keystore.type": "PEM",
-        "ssl.keystore.location": str(certificates / "keystore.pem"),
-        "ssl.truststore.type": "PEM",
-        "ssl.truststore.location": str(certificates / "authority.pem"),
+        **certificates.broker_properties("server"),
         "ssl.client.auth": "required",
         "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
         "plain.sasl.jaas.config": PLAIN_MODULE,
@@ -69,9 +50,9 @@ def secure_settings(broker, certificates, **changes):
         "security_protocol": "SASL_SSL",
         "sasl_username": "worker",
         "sasl_password": "s3cret",
-        "ssl_ca_file": certificates / "authority.pem",
-        "ssl_certificate_file": certificates / "client.pem",
-        "ssl_key_file": certificates / "client.key",
+        "ssl_ca_file": certificates.folder / "authority.pem",
+        "ssl_certificate_file": certificates.folder / "client.pem",
+        "ssl_key_file": certificates.folder / "client.key",
     }
     settings = Settings(**values | changes)
     assert settings.problems() == []
@@ -116,7 +97,7 @@ def test_wrong_credentials_are_refused_with_the_reason(
 ):
     """No way around: the command stops, and its message says what was wrong, without secrets."""
     monkeypatch.setattr("streamproc.topics.TIMEOUT_S", 5)
-    files = {name: certificates / value for name, value in changes.items() if "ssl_" in name}
+    files = {name: certificates.folder / value for name, value in changes.items() if "ssl_" in name}
     settings = secure_settings(secure_broker, certificates, **changes | files)
     with pytest.raises(ConfigError) as caught:
         create_topics(settings, SINGLE)
