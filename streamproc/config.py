@@ -238,7 +238,7 @@ class Settings(BaseModel):
 
     # --- Flow
     batch_records: int = setting(
-        500, "Records taken from Kafka at a time", unit="records", ge=1, le=100_000
+        2_000, "Records taken from Kafka at a time", unit="records", ge=1, le=100_000
     )
     batches_in_flight: int = setting(
         4, "Batches read ahead of the oldest unacknowledged one", unit="batches", ge=1, le=1_000
