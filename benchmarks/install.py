@@ -51,13 +51,12 @@ def rsigma() -> Path:
     if not program.exists():
         if shutil.which("cargo") is None:
             raise NotInstalledError("there is no cargo: install Rust")
-        # Into a folder of its own, and under its name only when it is complete.
         target = CACHE / "rsigma-target"
-        options = ["--version", RSIGMA_VERSION, "--locked", "--root", str(folder)]
-        _run(
-            ["nice", "-n", "10", "cargo", "install", "rsigma", *options],
-            {"CARGO_TARGET_DIR": str(target)},
-        )
+        # Without its daemon: offline evaluation is all that is asked for, and it is faster so
+        # (one copy of each event less) and built in a third of the time.
+        options = ["--version", RSIGMA_VERSION, "--locked", "--no-default-features"]
+        command = ["nice", "-n", "10", "cargo", "install", "rsigma", *options]
+        _run([*command, "--root", str(folder)], {"CARGO_TARGET_DIR": str(target)})
         shutil.rmtree(target, ignore_errors=True)
     return program
 

@@ -116,7 +116,7 @@ class Session:
                 if number < length:
                     produce(producer, self.topics[stream], key, value)
             if number % 1_000 == 0:
-                self.tell("producing events", 1_000 / total)
+                self.tell(f"producing events, {number / total:.0%}", 0)
         flush(producer)
         self.event_bytes = size / total
         for stream, length in lengths.items():

@@ -27,7 +27,7 @@ from streamproc.eql.event import Event
 PROCESSED = "streamproc_events_processed_total"
 ASSIGNED = "streamproc_assigned_partitions"
 POLL_S = 0.03
-SILENCE_S = 120.0  # without progress: give up
+SILENCE_S = 300.0  # without progress: give up
 
 
 class WorkerProcess:
