@@ -27,7 +27,6 @@ pytestmark = pytest.mark.chart
 # Checks of checkov that the chart does not follow, and why.
 NOT_FOLLOWED = {
     "CKV_K8S_11": "no CPU limit: a throttled worker falls behind and looks stuck",
-    "CKV_K8S_15": "no pull for every start: the image is named by its digest",
     "CKV_K8S_35": "the user name is a variable; what is secret, the password, is a file",
     "CKV_K8S_8": "pods that run one command and end have no probes; the workers' are tested here",
     "CKV_K8S_9": "the same",
