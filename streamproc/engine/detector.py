@@ -340,7 +340,9 @@ class Detector:
             return
         state = self.sequences.of((batch.topic, batch.partition))
         for scope, arrival in tally.offers:
-            self._report(state.offer(scope, arrival), now_ms, tally)
+            found = state.offer(scope, arrival)
+            if found:
+                self._report(found, now_ms, tally)
         self._report(state.advance(min(batch.last_timestamp_ms, now_ms)), now_ms, tally)
 
     def _note_faults(self, tally: Tally) -> None:

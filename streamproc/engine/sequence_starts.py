@@ -84,12 +84,13 @@ class Starts(Scopes):
         starts, states = scope.starts, scope.states
         for part in self._plan(arrival.prospects):
             rule = part.rule
+            if not part.may_start and rule not in starts and rule not in states and not is_ahead:
+                continue  # by far the most
             begun = starts.get(rule)
-            if begun is not None:
-                before_ns = event_ns - part.outdated_ns
-                if begun[0].timestamp_ns < before_ns and not is_ahead:
-                    self._drop_starts(scope, rule, before_ns)
-                    begun = starts.get(rule)
+            before_ns = event_ns - part.outdated_ns
+            if begun is not None and begun[0].timestamp_ns < before_ns and not is_ahead:
+                self._drop_starts(scope, rule, before_ns)
+                begun = starts.get(rule)
             reached = scope.reached.get(rule, NEVER) if rule in states else -1
             if part.first_later <= (max(reached, 0) if begun else reached) + 1 or is_ahead:
                 hits = self._reader.hits(rule, arrival.payload, event_ns, part.queries)
@@ -102,13 +103,21 @@ class Starts(Scopes):
                     continue
             elif not part.may_start:
                 continue
-            if begun is None:
-                begun = starts[rule] = deque()
-            touched_ms = max(held.arrived_ms, self._clock_ms)
-            begun.append(Start(event_ns, touched_ms, arrival.payload, part.queries))
-            self._budget.starts += 1
-            if self._budget.starts > self._limits.starts_max:
-                self._begin(name, scope, rule, found, 1)
+            self._keep(name, scope, part, held, found)
+
+    def _keep(
+        self, name: str, scope: Scope, part: Part, held: Held, found: list[SequenceMatch]
+    ) -> None:
+        """Keep an event that may begin a sequence of a rule."""
+        begun = scope.starts.get(part.rule)
+        if begun is None:
+            begun = scope.starts[part.rule] = deque()
+        arrival = held.arrival
+        touched_ms = max(held.arrived_ms, self._clock_ms)
+        begun.append(Start(arrival.timestamp_ns, touched_ms, arrival.payload, part.queries))
+        self._budget.starts += 1
+        if self._budget.starts > self._limits.starts_max:
+            self._begin(name, scope, part.rule, found, 1)
 
     def _plan(self, prospects: Prospects) -> tuple[Part, ...]:
         """Return what is known of prospects before any event is looked at."""

@@ -100,12 +100,11 @@ class PartitionSequences(Starts):
             return []
         found: list[SequenceMatch] = []
         if name in self._before_file:
-            self._before_file.remove(name)
-            if arrival.timestamp_ns < scope.newest_ns - self._lateness_ns:
-                self._go_back(name, scope, found)
+            self._enter_file(name, scope, arrival, found)
         clock_ms = max(scope.clock_ms, self._clock_ms, arrival.broker_ms)
         # Time passes first, so that batches cut elsewhere give the same answer.
-        self._move(name, scope, clock_ms, found)
+        if self._is_due(scope, clock_ms):
+            self._move(name, scope, clock_ms, found)
         is_ahead = arrival.timestamp_ns > clock_ms * NS_PER_MS + self._lateness_ns
         lane = scope.ahead if is_ahead else scope.ordinary
         ordinal = arrival.ordinal()
@@ -116,19 +115,11 @@ class PartitionSequences(Starts):
         if lane.frontier is not None and ordinal < lane.frontier:
             self._counts.late_events += 1
         else:
-            if self._is_overdue(scope, arrival):
-                self._counts.late_events += 1
-            # Late events leave these alone: see above.
-            scope.offset, scope.clock_ms = arrival.offset, clock_ms
-            lane.add(Held(ordinal, arrival, clock_ms))
-            self._budget.waiting += 1
-            self.changed.add(name)
-            if not is_ahead:
-                event_ns = min(arrival.timestamp_ns, clock_ms * NS_PER_MS)
-                scope.newest_ns = max(scope.newest_ns, event_ns)
-            self._move(name, scope, clock_ms, found)
-            self._release_surplus(name, scope, lane, found)
-        self._schedule(name, scope)
+            self._wait(name, scope, lane, Held(ordinal, arrival, clock_ms), found)
+        due_ms = scope.due_ms
+        # What came now is due no sooner than what waits already.
+        if due_ms is None or due_ms > clock_ms + self._limits.lateness_ms + 1 or scope.deadlines:
+            self._schedule(name, scope)
         return found
 
     def advance(self, broker_ms: int) -> list[SequenceMatch]:
@@ -219,6 +210,33 @@ class PartitionSequences(Starts):
 
     # Moving a scope
 
+    def _wait(
+        self, name: str, scope: Scope, lane: Lane, held: Held, found: list[SequenceMatch]
+    ) -> None:
+        """Let an event wait for its turn, and those that need not wait any longer take theirs."""
+        arrival, clock_ms = held.arrival, held.arrived_ms
+        if arrival.hits and self._is_overdue(scope, arrival):
+            self._counts.late_events += 1
+        # Late events leave these alone: see above.
+        scope.offset, scope.clock_ms = arrival.offset, clock_ms
+        lane.add(held)
+        self._budget.waiting += 1
+        self.changed.add(name)
+        if lane is scope.ordinary:
+            event_ns = min(arrival.timestamp_ns, clock_ms * NS_PER_MS)
+            scope.newest_ns = max(scope.newest_ns, event_ns)
+        if self._is_due(scope, clock_ms):
+            self._move(name, scope, clock_ms, found)
+        self._release_surplus(name, scope, lane, found)
+
+    def _enter_file(
+        self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
+    ) -> None:
+        """Take the first event of a scope from another file: is it older than those before?"""
+        self._before_file.remove(name)
+        if arrival.timestamp_ns < scope.newest_ns - self._lateness_ns:
+            self._go_back(name, scope, found)
+
     def _go_back(self, name: str, scope: Scope, found: list[SequenceMatch]) -> None:
         """Release all that waits, and let time start again."""
         for lane in (scope.ordinary, scope.ahead):
@@ -226,6 +244,16 @@ class PartitionSequences(Starts):
                 self._release(name, scope, lane.pop(), found, is_ahead=lane is scope.ahead)
             lane.frontier = None
         scope.newest_ns = LONG_AGO
+
+    def _is_due(self, scope: Scope, clock_ms: int) -> bool:
+        """Return whether ``_move`` could change anything; cheap, for it seldom can."""
+        lane = scope.ordinary
+        if lane.heap and (
+            lane.heap[0][0][0] < scope.newest_ns - self._lateness_ns
+            or lane.arrived[0].arrived_ms < clock_ms - self._limits.lateness_ms
+        ):
+            return True
+        return bool(scope.ahead.heap or scope.deadlines)
 
     def _move(self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]) -> None:
         """Release what is due and settle what is over."""
