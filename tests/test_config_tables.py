@@ -49,7 +49,7 @@ def test_json_holds_value_unit_origin_and_meaning():
     shown = json.loads(render_settings_json(SECRETIVE))
 
     assert shown["batch_records"] == {
-        "value": 500,
+        "value": 2000,
         "unit": "records",
         "origin": "default",
         "meaning": Settings.model_fields["batch_records"].description,

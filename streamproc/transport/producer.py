@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Producer as KafkaProducer
@@ -33,6 +33,26 @@ POLL_S = 0.1
 FULL_QUEUE_PAUSE_S = 0.01
 BUFFER_PAUSE_S = 0.01
 STOP_FLUSH_S = 10.0
+
+
+class Outgoing(NamedTuple):
+    """One record to be produced.
+
+    Attributes:
+        topic: Where to.
+        key: Chooses the partition, unless ``partition`` is given.
+        value: The content; None for a tombstone.
+        headers: Record headers, in order.
+        partition: Number of the partition; None: the partitioner's choice.
+        timestamp_ms: Its time, milliseconds since the epoch; 0: when it is produced.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    partition: int | None = None
+    timestamp_ms: int = 0
 
 
 class Epoch:
@@ -118,16 +138,7 @@ class Producer(FaustProducer):
 
     # -- producing -----------------------------------------------------------------------------
 
-    def produce_nowait(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]] = (),
-        partition: int | None = None,
-        timestamp_ms: int = 0,
-        on_acked: Callable[[], None] | None = None,
-    ) -> None:
+    def produce_nowait(self, output: Outgoing, on_acked: Callable[[], None] | None = None) -> None:
         """Queue one output; whether it arrived is known at ``confirm``.
 
         ``on_acked`` is called, by the producer's thread, when the broker has it.
@@ -137,28 +148,14 @@ class Producer(FaustProducer):
             DeliveryFailedError: An earlier output was refused; the worker is going down.
             KafkaException: The output is refused at once, larger than ``message_bytes_max``.
         """
-        report = self._epoch.report if on_acked is None else _telling(self._epoch, on_acked)
-        self._queue(topic, key, value, headers, partition, timestamp_ms, report)
+        self._queue(output, _reporting(self._epoch, on_acked))
 
-    async def produce(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]] = (),
-        partition: int | None = None,
-        timestamp_ms: int = 0,
-        on_acked: Callable[[], None] | None = None,
-    ) -> None:
+    async def produce(self, output: Outgoing, on_acked: Callable[[], None] | None = None) -> None:
         """Queue one output and wait for room if the queue is full; as ``produce_nowait``."""
         try:
-            self.produce_nowait(topic, key, value, headers, partition, timestamp_ms, on_acked)
+            self.produce_nowait(output, on_acked)
         except BufferError:
-
-            def report(epoch: Epoch) -> DeliveryReport:
-                return epoch.report if on_acked is None else _telling(epoch, on_acked)
-
-            await self._queue_when_room(topic, key, value, headers, partition, timestamp_ms, report)
+            await self._queue_when_room(output, lambda epoch: _reporting(epoch, on_acked))
 
     def produce_aside(
         self,
@@ -194,14 +191,10 @@ class Producer(FaustProducer):
     ) -> asyncio.Future[RecordMetadata]:
         """Queue one output for Faust (``topic.send``, changelogs); the future is its delivery."""
         future: asyncio.Future[RecordMetadata] = self._running_loop.create_future()
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        output = Outgoing(topic, key, value, list(pairs), partition, int((timestamp or 0) * 1000))
         await self._queue_when_room(
-            topic,
-            key,
-            value,
-            list(headers.items()) if isinstance(headers, Mapping) else list(headers or ()),
-            partition,
-            int((timestamp or 0) * 1000),
-            lambda epoch: _settling(epoch, future, self._running_loop),
+            output, lambda epoch: _settling(epoch, future, self._running_loop)
         )
         return future
 
@@ -210,23 +203,14 @@ class Producer(FaustProducer):
         return await (await self.send(*args, **kwargs))
 
     async def _queue_when_room(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
-        partition: int | None,
-        timestamp_ms: int,
-        report: Callable[[Epoch], DeliveryReport],
+        self, output: Outgoing, report: Callable[[Epoch], DeliveryReport]
     ) -> None:
         self._waiting += 1
         try:
             while True:
                 try:
                     # The epoch of the moment: it may have been closed while we waited.
-                    self._queue(
-                        topic, key, value, headers, partition, timestamp_ms, report(self._epoch)
-                    )
+                    self._queue(output, report(self._epoch))
                 except BufferError:
                     await asyncio.sleep(FULL_QUEUE_PAUSE_S)
                     self._blocked_until_s = time.monotonic()
@@ -235,28 +219,19 @@ class Producer(FaustProducer):
         finally:
             self._waiting -= 1
 
-    def _queue(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
-        partition: int | None,
-        timestamp_ms: int,
-        report: DeliveryReport,
-    ) -> None:
+    def _queue(self, output: Outgoing, report: DeliveryReport) -> None:
         if self._failure is not None:
             raise self._failure
         if self._kafka is None:
             raise RuntimeError("the producer is not started")
         self._kafka.produce(
-            topic,
-            value,
-            key,
-            -1 if partition is None else partition,
+            output.topic,
+            output.value,
+            output.key,
+            -1 if output.partition is None else output.partition,
             on_delivery=report,
-            timestamp=timestamp_ms,
-            headers=list(headers) or None,
+            timestamp=output.timestamp_ms,
+            headers=list(output.headers) or None,
         )
         self._epoch.produced += 1
 
@@ -387,8 +362,10 @@ class Producer(FaustProducer):
         return True
 
 
-def _telling(epoch: Epoch, on_acked: Callable[[], None]) -> DeliveryReport:
+def _reporting(epoch: Epoch, on_acked: Callable[[], None] | None) -> DeliveryReport:
     """Make a delivery report that also tells whoever asked."""
+    if on_acked is None:
+        return epoch.report
 
     def report(error: KafkaError | None, message: Any) -> None:
         epoch.report(error, message)

@@ -14,6 +14,7 @@ from streamproc.engine.detector import Detections
 from streamproc.model import Output
 from streamproc.ops.counters import Counters, Exemplar
 from streamproc.transport.canary import Canary
+from streamproc.transport.producer import Outgoing
 
 
 class OutputTopics(NamedTuple):
@@ -55,13 +56,13 @@ class Publisher:
             self._canary.publish(producer, detections.canaries)
         for output in detections.alerts:
             acked = self._timing(output) if output.event_ms else None
-            await producer.produce(topics.alerts, *output[:3], on_acked=acked)
+            await producer.produce(Outgoing(topics.alerts, *output[:3]), acked)
         for topic, outputs in (
             (topics.context_requests, detections.context_requests),
             (topics.dead_letters, detections.dead_letters),
         ):
             for output in outputs:
-                await producer.produce(topic, *output[:3])
+                await producer.produce(Outgoing(topic, *output[:3]))
 
     def _timing(self, output: Output) -> Callable[[], None]:
         """Return what is to be called when the alert is acknowledged (the producer's thread)."""

@@ -27,6 +27,7 @@ from streamproc.engine.sequences import PartitionSequences
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
 from streamproc.topics import SNAPSHOT_BYTES_MAX
+from streamproc.transport.producer import Outgoing
 
 logger = logging.getLogger(__name__)
 
@@ -228,7 +229,8 @@ class SequenceStore:
     async def _produce(self, producer: Any, item: Snapshot) -> None:
         headers = () if item.value is None else ((OFFSET_HEADER, b"%d" % item.offset),)
         key = orjson.dumps([self._topic.group, item.scope])
-        await producer.produce(self._topic.name, key, item.value, headers, item.partition[1])
+        number = item.partition[1]
+        await producer.produce(Outgoing(self._topic.name, key, item.value, headers, number))
 
     async def _pack(self, partitions: Collection[Partition], snapshots: list[Snapshot]) -> bool:
         """Take snapshots of what changed, a slice of time at a time; events go on in between.

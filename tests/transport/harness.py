@@ -19,6 +19,7 @@ from confluent_kafka import TopicPartition
 
 from streamproc.transport.batch import BatchTopic, each_batch
 from streamproc.transport.options import TransportOptions
+from streamproc.transport.producer import Outgoing
 
 GROUP = "group"
 DEADLINE_S = 60.0
@@ -61,7 +62,7 @@ def collect(app: faust.App, topic: str = "events", *, output: str | None = None)
         async for batch in each_batch(stream):
             seen.update((batch.partition, batch.record(i).offset) for i in range(len(batch)))
             if output is not None:
-                await app.producer.produce(output, b"key", b"value")
+                await app.producer.produce(Outgoing(output, b"key", b"value"))
             batch.ack()
 
     return seen

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from streamproc.transport.faults import DeliveryFailedError, DeliveryPendingError
+from streamproc.transport.producer import Outgoing
 from tests.transport.harness import make_app, read_all, until
 from tests.transport.mock_cluster import PRODUCE, MockCluster
 
@@ -41,7 +42,9 @@ def test_confirm_waits_for_everything_produced_before(cluster) -> None:
 
     async def use(producer):
         for number in range(1000):
-            producer.produce_nowait("alerts", b"%d" % number, b"value", [("severity", b"high")])
+            producer.produce_nowait(
+                Outgoing("alerts", b"%d" % number, b"value", [("severity", b"high")])
+            )
         await producer.confirm()
         return producer.options.counters.records_produced["alerts"]
 
@@ -59,7 +62,7 @@ def test_a_steady_stream_does_not_hold_a_confirmation_up(cluster) -> None:
 
         async def stream():
             while going:
-                producer.produce_nowait("alerts", None, b"x")
+                producer.produce_nowait(Outgoing("alerts", None, b"x"))
                 await asyncio.sleep(0)
 
         task = asyncio.ensure_future(stream())
@@ -77,7 +80,7 @@ def test_keys_go_where_javas_partitioner_sends_them(cluster) -> None:
 
     async def use(producer):
         for key in hashes:
-            producer.produce_nowait("alerts", key, b"x")
+            producer.produce_nowait(Outgoing("alerts", key, b"x"))
         await producer.confirm()
 
     with_producer(cluster, use)
@@ -90,13 +93,13 @@ def test_a_refused_output_fails_every_later_confirmation(cluster) -> None:
 
     async def use(producer):
         cluster.refuse(PRODUCE, MESSAGE_SIZE_TOO_LARGE)
-        producer.produce_nowait("alerts", b"k", b"v")
+        producer.produce_nowait(Outgoing("alerts", b"k", b"v"))
         with pytest.raises(DeliveryFailedError, match="alerts"):
             await producer.confirm()
         with pytest.raises(DeliveryFailedError):
             await producer.confirm()
         with pytest.raises(DeliveryFailedError):
-            producer.produce_nowait("alerts", b"k", b"v")
+            producer.produce_nowait(Outgoing("alerts", b"k", b"v"))
         await producer.flush()  # Faust's own callers are not to fail at a stop
         await until(lambda: producer.crashed)
         return producer.options.counters
@@ -120,10 +123,10 @@ def test_a_broker_that_is_away_puts_a_confirmation_off(cluster) -> None:
     """Not lost and not failed: the same outputs are confirmed when it is back."""
 
     async def use(producer):
-        producer.produce_nowait("alerts", None, b"first")
+        producer.produce_nowait(Outgoing("alerts", None, b"first"))
         await confirm_at_last(producer)
         cluster.down()
-        producer.produce_nowait("alerts", None, b"second")
+        producer.produce_nowait(Outgoing("alerts", None, b"second"))
         with pytest.raises(DeliveryPendingError):
             await producer.confirm()
         assert not producer.crashed
@@ -140,10 +143,10 @@ def test_a_full_queue_is_waited_for(cluster) -> None:
     async def use(producer):
         cluster.down()
         for _ in range(10):
-            producer.produce_nowait("alerts", None, b"x")
+            producer.produce_nowait(Outgoing("alerts", None, b"x"))
         with pytest.raises(BufferError):
-            producer.produce_nowait("alerts", None, b"x")
-        waiting = asyncio.ensure_future(producer.produce("alerts", None, b"last"))
+            producer.produce_nowait(Outgoing("alerts", None, b"x"))
+        waiting = asyncio.ensure_future(producer.produce(Outgoing("alerts", None, b"last")))
         await until(lambda: producer.blocked_until_s() is not None)
         assert not waiting.done()
         cluster.up()
@@ -160,9 +163,9 @@ def test_an_output_above_the_limit_is_refused_at_once(cluster) -> None:
     async def use(producer):
         assert producer.message_bytes_max == 2000
         with pytest.raises(KafkaException) as refused:
-            await producer.produce("alerts", None, b"x" * 2001)
+            await producer.produce(Outgoing("alerts", None, b"x" * 2001))
         assert refused.value.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
-        await producer.produce("alerts", None, b"x" * 1000)
+        await producer.produce(Outgoing("alerts", None, b"x" * 1000))
         await producer.confirm()
 
     with_producer(cluster, use, client={"message.max.bytes": 2000})

@@ -20,11 +20,11 @@ class Producer:
         self.records: list[tuple] = []
         self._fails_at = fails_at
 
-    async def produce(self, *record, on_acked=None) -> None:
+    async def produce(self, output, on_acked=None) -> None:
         self.acked = on_acked
         if len(self.records) == self._fails_at:
             raise DeliveryFailedError("refused")
-        self.records.append(record)
+        self.records.append(output[:4])
 
 
 def output(name: str) -> Output:

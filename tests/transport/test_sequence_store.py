@@ -33,8 +33,8 @@ class Producer:
     def __init__(self) -> None:
         self.records: list[tuple] = []
 
-    async def produce(self, *record) -> None:
-        self.records.append(record)
+    async def produce(self, output) -> None:
+        self.records.append(output[:5])
 
     def scopes(self) -> list[str]:
         return sorted(orjson.loads(record[1])[1] for record in self.records)

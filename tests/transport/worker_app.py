@@ -15,6 +15,7 @@ import faust
 
 from streamproc.transport.batch import BatchTopic, each_batch
 from streamproc.transport.options import TransportOptions
+from streamproc.transport.producer import Outgoing
 
 app = faust.App(
     "group",
@@ -45,7 +46,7 @@ async def detect(stream):
                 await app.consumer.crash(LookupError("record 500"))
                 time.sleep(3600)
         cover = f"{batch.partition} {batch.first_offset} {batch.next_offset}"
-        await app.producer.produce("cover", None, cover.encode())
+        await app.producer.produce(Outgoing("cover", None, cover.encode()))
         time.sleep(0.002)  # so that a kill comes in the middle
         batch.ack()
 
