@@ -22,6 +22,7 @@ from streamproc.ops.collector_rules import rule_metrics
 from streamproc.ops.counters import Counters
 from streamproc.ops.facts import WorkerFacts
 from streamproc.ops.health import BEAT_S
+from streamproc.ops.memory import memory_limit_bytes
 
 UNREADY_REASONS = (
     "acknowledgements", "brokers", "partitions", "producer", "rules", "starting", "stopping",
@@ -74,6 +75,11 @@ class StreamprocCollector(Collector):
         yield from kafka_metrics(counters)
         yield from self._health_metrics()
         yield from canary_metrics(counters)
+        yield GaugeMetricFamily(
+            "streamproc_memory_limit_bytes",
+            "Memory that the process may use, set by its control group; 0: no limit.",
+            memory_limit_bytes(),
+        )
 
     def _build_metrics(self, facts: WorkerFacts) -> Iterator[Metric]:
         yield InfoMetricFamily(

@@ -70,6 +70,7 @@ streamproc_heartbeat_timestamp_seconds gauge
 streamproc_kafka_errors_total counter reason
 streamproc_last_processed_timestamp_seconds gauge
 streamproc_late_events_total counter
+streamproc_memory_limit_bytes gauge
 streamproc_outputs_truncated_total counter output
 streamproc_prefilter_ended_ratio gauge
 streamproc_produce_duration_seconds histogram le topic
