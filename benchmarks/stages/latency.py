@@ -18,11 +18,11 @@ from typing import Any
 
 from benchmarks.contenders.worker import WorkerProcess, read_alerts
 from benchmarks.session import BROKER_TIME, PARTITIONS, ROOT, LeftOutError, Session, check_found
-from benchmarks.stages.stage import Result, Target
+from benchmarks.stages.stage import NOT_QUICK, Result, Target
 
 SHARES = ((0.1, 0.25, 0.5, 0.75, 0.9), (0.25, 0.5))
-CORPUS_SHARES = ((0.25, 0.5, 0.75), (0.5,))
-SECONDS = (8.0, 4.0)
+CORPUS_SHARES: tuple[tuple[float, ...], ...] = ((0.25, 0.5, 0.75), ())
+SECONDS = (8.0, 3.0)
 HALF = 0.5
 P50_MS = 15.0
 P99_MS = 100.0
@@ -31,12 +31,15 @@ ALERT_NUMBERS = 1_000_000  # apart, between loads
 
 
 def measure(session: Session, _: float) -> Result:
-    """Both rule sets: the shipped rules, and the single-event rules of the large rule set."""
+    """The shipped rules, and in a full run the single-event rules of the large rule set."""
     quick = session.plan.is_quick
     result = Result()
     loads = {"shipped": SHARES[quick], "corpus": CORPUS_SHARES[quick]}
     steps = sum(len(shares) + 1 for shares in loads.values())
     for rules, shares in loads.items():
+        if not shares:
+            result.left_out[rules] = NOT_QUICK
+            continue
         try:
             _measure(session, result, rules, shares, SECONDS[quick], 1 / steps)
         except LeftOutError as error:

@@ -11,6 +11,8 @@ from typing import Any
 
 from benchmarks.session import Session
 
+NOT_QUICK = "not part of a quick run"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

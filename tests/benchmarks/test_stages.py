@@ -13,7 +13,7 @@ from benchmarks.stages.all import STAGES
 
 
 def _session(kafka, tmp_path, told=None):
-    plan = Plan({"long": 0}, 1, None, is_quick=True)
+    plan = Plan({"long": 0}, 1, None)
     return Session(plan, kafka, tmp_path, lambda what, done: (told or []).append(what))
 
 
@@ -23,6 +23,7 @@ def test_latency_waits_for_every_alert_and_says_what_it_could_not_measure(
 ):
     """Two loads of the shipped rules; without a large rule set there is no second half."""
     monkeypatch.setattr(latency, "SECONDS", (1.0, 1.0))
+    monkeypatch.setattr(latency, "SHARES", ((0.25, 0.5), ()))
 
     result = latency.measure(_session(kafka, tmp_path), 60)
 
