@@ -23,17 +23,8 @@ logger = logging.getLogger(__name__)
 
 ASK_S = 5.0
 TIMEOUT_S = 5.0
-# Answers of this client alone; every other error was said by a broker.
-_SILENCE = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._RESOLVE,
-        KafkaError._SSL,
-        KafkaError._AUTHENTICATION,
-    }
-)
+# The client's own codes are negative: nobody said them. These two it knows from an answer.
+_FROM_METADATA = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 
 
 class Probe:
@@ -98,6 +89,14 @@ class Probe:
                 self._health.brokers_at_s = self._health.clock()
                 if (lag := lags.get((place.topic, place.partition))) is not None:
                     lag.end = int(future.result().offset)
-            elif not isinstance(error, KafkaException) or error.args[0].code() not in _SILENCE:
+            elif is_answer(error):
                 self._health.brokers_at_s = self._health.clock()
                 logger.debug("%s[%d]: end not known: %s", place.topic, place.partition, error)
+
+
+def is_answer(error: BaseException) -> bool:
+    """Say whether a broker has said this: then one is there."""
+    if not isinstance(error, KafkaException):
+        return False
+    code = error.args[0].code()
+    return code >= 0 or code in _FROM_METADATA

@@ -28,6 +28,7 @@ from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
 from streamproc.topics import SNAPSHOT_BYTES_MAX
 from streamproc.transport.producer import Outgoing
+from streamproc.transport.state_sizes import StateSizes
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class SequenceStore:
         self._topic = topic
         self._client = dict(client)
         self._counters = counters
+        self._sizes = StateSizes(counters)
         self._interval_s = interval_s
         self._clock = clock
         self._written_s = clock()
@@ -129,7 +131,10 @@ class SequenceStore:
         restored = 0
         for number in numbers:
             scopes = self._unpack(found[number])
-            self._states.restore((self._topic.events, number), scopes)
+            place = (self._topic.events, number)
+            self._states.restore(place, scopes)
+            kept = found[number]
+            self._sizes.replace(place, {name: len(kept[name].value) for name in scopes})
             restored += len(scopes)
         seconds = time.monotonic() - started_s
         self._counters.state_restore.observe(seconds)
@@ -171,12 +176,14 @@ class SequenceStore:
         """Forget partitions that are no longer ours; what is not written by now never will be."""
         for topic, number in partitions:
             self._states.close((topic, number))
+            self._sizes.replace((topic, number), {})
 
     def begin_anew(self, partition: Partition) -> None:
         """Forget a partition's sequences: it was truncated or made anew, and so were its offsets.
 
         The scopes would take its new events for ones that they include already.
         """
+        self._sizes.replace(partition, {})
         forgotten = self._states.begin_anew(partition)
         if forgotten:
             self._counters.state_errors["began_anew"] += forgotten
@@ -227,6 +234,7 @@ class SequenceStore:
                 state.committed(offsets[partition])
 
     async def _produce(self, producer: Any, item: Snapshot) -> None:
+        self._sizes.note(item.partition, item.scope, len(item.value or b""))
         headers = () if item.value is None else ((OFFSET_HEADER, b"%d" % item.offset),)
         key = orjson.dumps([self._topic.group, item.scope])
         number = item.partition[1]

@@ -210,6 +210,7 @@ def test_what_is_too_large_is_forgotten_and_counted(monkeypatch):
     worker.write()
     assert [record[2] for record in worker.producer.records] == [None]
     assert worker.counters.state_errors == {"too_large": 1}
+    assert worker.counters.sequence_state_bytes == 0
 
 
 def test_restore_gives_what_was_written(cluster):
@@ -225,6 +226,9 @@ def test_restore_gives_what_was_written(cluster):
         assert {name: new.scope(name) for name in new.scopes()} == {
             name: old.scope(name) for name in old.scopes()
         }
+    packed = [record[2] for record in first.producer.records]
+    assert first.counters.sequence_state_bytes == sum(map(len, packed)) > 0
+    assert second.counters.sequence_state_bytes == first.counters.sequence_state_bytes
     assert second.states.budget.waiting == 4
     assert sum(second.counters.state_restore.counts) == 1
     second.feed("a", "b", "a")
