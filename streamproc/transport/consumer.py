@@ -314,7 +314,11 @@ class Consumer(DeliveringConsumer):
         position = None if log is None else log.watermark
         if position is None:
             position = self._committed_offset[tp]
-        return end == 0 or (position is not None and position >= end)
+        lag = self._counters.partitions.get((tp.topic, tp.partition))
+        place = -1 if position is None else position
+        if lag is not None and place >= lag.empty[0]:
+            place = max(place, lag.empty[1])  # behind it there are markers of transactions only
+        return end == 0 or place >= end
 
     async def _outputs_delivered(self) -> bool:
         producer: Any = self.app.producer

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+import confluent_kafka
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -148,3 +149,39 @@ def test_a_worker_without_brokers_is_alive_and_not_ready(cluster) -> None:
             await until(lambda: len(seen) == 20)
 
     asyncio.run(run())
+
+
+def test_markers_of_transactions_are_no_lag(kafka) -> None:
+    """The end of the partition lies behind a marker that nobody can read: caught up all the same.
+
+    Time passes there too, or what waits in sequences would wait for ever.
+    """
+    topic = kafka.create_topic("events", partitions=2)
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": kafka.bootstrap, "transactional.id": topic}
+    )
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    for _ in range(5):
+        producer.produce(topic, b"{}", partition=0)
+    producer.commit_transaction(60)
+
+    async def run() -> tuple[list, list]:
+        app = make_app(kafka.bootstrap, group=f"group-{topic}")
+        counters = app.streamproc_options.counters
+        seen = collect(app, topic)
+
+        def lags() -> list:
+            return [counters.partitions[topic, number].records() for number in (0, 1)]
+
+        async with running(app):
+            await until(lambda: len(seen) == 5)
+            await until(lambda: len(counters.partitions) == 2 and lags() == [0, 0])
+            ends = [counters.partitions[topic, number].end for number in (0, 1)]
+            read = [app.consumer.is_read_to((topic, number), ends[number]) for number in (0, 1)]
+        return ends, read
+
+    ends, read = asyncio.run(run())
+
+    assert ends == [6, 0]
+    assert read == [True, True]
