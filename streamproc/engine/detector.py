@@ -290,10 +290,10 @@ class Detector:
         self, record: Record, sequences: tuple[Candidate, ...], now_ms: int, tally: Tally
     ) -> bool:
         """Let an event wait for its turn undecoded, if that can be: most need no more."""
-        offer = self._program.sequences.offer_unread(record, sequences, self._wall_ms(now_ms))
-        if offer is None:
+        offers = self._program.sequences.offer_unread(record, sequences, self._wall_ms(now_ms))
+        if offers is None:
             return False
-        tally.offers.append(offer)
+        tally.offers.extend(offers)
         tally.outcomes["unmatched"] += 1
         return True
 

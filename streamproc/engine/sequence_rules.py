@@ -130,7 +130,7 @@ class SequenceRules:
         record: Record,
         candidates: tuple[Candidate, ...],
         wall_ms: int | None,
-    ) -> Offer | None:
+    ) -> list[Offer] | None:
         """Return what a record can do in sequences as far as its head tells.
 
         Args:
@@ -142,19 +142,21 @@ class SequenceRules:
             None when the record has to be decoded first.
         """
         groups = self.groups(candidates)
-        if len(groups) != 1 or groups[0].clock != _USUAL or groups[0].asked:
-            return None
+        for clock, _, asked in groups:
+            if asked or clock[:2] != _USUAL[:2]:
+                return None
         head = read_head(record.value or b"")
         if head is None:
             return None
         host_id, timestamp_ns = head
         broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
-        return Offer(
-            f"{_USUAL_SCOPE}{host_id}",
-            Arrival(
-                timestamp_ns, None, record.offset, broker_ms, record, _NO_HITS, groups[0].prospects
-            ),
-        )
+        return [
+            Offer(
+                _scope(clock, host_id) if clock.rule else f"{_USUAL_SCOPE}{host_id}",
+                Arrival(timestamp_ns, None, record.offset, broker_ms, record, _NO_HITS, prospects),
+            )
+            for clock, prospects, _ in groups
+        ]
 
     def offers(
         self,
