@@ -5,7 +5,7 @@ its place by one assignment on the event loop, which evaluates each batch in one
 is evaluated once, by one set. Whatever is wrong with a new set, the old one goes on.
 
 The thread and the event loop share the interpreter. So that no batch waits for long, the thread
-sleeps as long as it works, and the interpreter is handed over in short turns meanwhile; garbage is
+sleeps longer than it works, and the interpreter is handed over in short turns meanwhile; garbage is
 not collected, for a pass would walk all the new objects (half a second for a thousand rules);
 and what is let go is let go rule by rule.
 """
@@ -48,7 +48,8 @@ SETTLE_S = 1.0
 READS_MAX = 10  # times that files which change while they are read are read again
 TURN_S = 0.0005  # the interpreter is handed over after so long, ten times as often as usual
 WORK_S = 0.002  # the thread works for at least so long before it sleeps ...
-SLEEP_S_MAX = 0.02  # ... as long as it has worked, and never longer than this
+SLEEP_TIMES = 3  # ... so many times as long as it has worked,
+SLEEP_S_MAX = 0.03  # and never longer than this
 RETIRED_AT_ONCE = 5  # rules let go between two sleeps
 
 
@@ -90,7 +91,7 @@ class Reloader:
         self._watch = RuleWatch(paths, rules.ruleset.fingerprint)
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stopping = False
-        self._resumed_s = 0.0
+        self._resumed_s = 0.0  # of the thread's own CPU time
         self._loop: asyncio.AbstractEventLoop | None = None
         # A daemon: a file system that hangs must not keep a worker from ending.
         self._thread = threading.Thread(target=self._run, name="streamproc-rules", daemon=True)
@@ -133,7 +134,7 @@ class Reloader:
         return self._interval_s if self._watch.is_known else min(SETTLE_S, self._interval_s)
 
     def _reload(self, why: str) -> None:
-        began_s = self._resumed_s = time.monotonic()
+        began_s, self._resumed_s = time.monotonic(), time.thread_time()
         with _beside_the_event_loop():
             ruleset = self._read()
             self._watch.know(ruleset.fingerprint)
@@ -197,10 +198,10 @@ class Reloader:
         """Let the event loop work, between any two rules."""
         if self._stopping:
             raise _StoppedError
-        worked_s = time.monotonic() - self._resumed_s
+        worked_s = time.thread_time() - self._resumed_s
         if worked_s >= WORK_S:
-            time.sleep(min(worked_s, SLEEP_S_MAX))
-            self._resumed_s = time.monotonic()
+            time.sleep(min(SLEEP_TIMES * worked_s, SLEEP_S_MAX))
+            self._resumed_s = time.thread_time()
 
     # -- on the event loop ---------------------------------------------------------------------
 
