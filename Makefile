@@ -76,7 +76,7 @@ bench: $(STAMP) ## measure rates, latency and memory beside other consumers and 
 
 lock: $(UV) ## choose all dependencies anew and write the two lock files
 	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --output-file requirements.lock
-	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --extra dev --constraint requirements.lock \
+	$(UV) pip compile pyproject.toml $(LOCK_OPTIONS) --extra dev --extra otel --constraint requirements.lock \
 	    --output-file requirements-dev.lock
 	$(UV) pip compile tests/image/tools.in $(LOCK_OPTIONS) --output-file tests/image/tools.lock
 
