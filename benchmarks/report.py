@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from rich.table import Table as RichTable
 
+from benchmarks.contenders.catalogue import CONTENDERS
+
 Document = Mapping[str, Any]
+_TITLES = {contender.key: contender.title for contender in CONTENDERS}
 
 
 class Table(NamedTuple):
@@ -151,7 +154,10 @@ _STAGES: Mapping[str, Callable[[Mapping[str, Any]], Table]] = {
 def _missing(stage: Mapping[str, Any], columns: int) -> list[tuple[str, ...]]:
     """Rows for what was left out, with the reason."""
     blank = ("",) * (columns - 1)
-    return [(key, f"not measured: {why}", *blank) for key, why in stage["left_out"].items()]
+    return [
+        (_TITLES.get(key, key), f"not measured: {why}", *blank)
+        for key, why in stage["left_out"].items()
+    ]
 
 
 def _ratio(value: float | None) -> str:

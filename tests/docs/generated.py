@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.report import readme_part
 from streamproc import capacity, measured
 from streamproc.config_tables import render_reference
 from tests.docs.metrics_page import metrics_reference
@@ -36,32 +37,10 @@ def parts() -> dict[str, str]:
     """Marker to the text that belongs between ``<!-- marker:begin -->`` and ``:end``."""
     return {
         "settings": render_reference(),
-        "benchmark": benchmark_table(last_result()),
+        "benchmark": readme_part(
+            last_result(), str(_last_path().with_suffix(".svg").relative_to(ROOT))
+        ),
     }
-
-
-def benchmark_table(result: dict[str, Any]) -> str:
-    """A Markdown table of a recorded benchmark run, its targets met and missed."""
-    machine = result["machine"]
-    loads = [run["load_before"] for contenders in result["rounds"] for run in contenders.values()]
-    lines = [
-        f"{machine['processor']}, {machine['cores']} cores shared with the broker, load average"
-        f" {min(loads):.1f} to {max(loads):.1f}; {result['date'][:10]}, commit"
-        f" {result['commit'][:7]}. A load above the number of cores means neighbours.",
-        "",
-        "| contender | events per CPU second | to the loop that does nothing | to orjson.loads |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {row['title']} | {row['events_per_cpu_s']:,.0f} | {row['to_bare']:.2f}"
-        f" | {row['to_loads']:.2f} |"
-        for row in result["contenders"]
-    ]
-    lines += ["", "| ratio | measured | wanted |", "| --- | ---: | ---: |"]
-    lines += [
-        f"| {row['name']} | {row['ratio']:.2f} | {row['target']:g} |" for row in result["targets"]
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def capacity_table() -> str:
@@ -89,7 +68,7 @@ def capacity_table() -> str:
 
 def measured_numbers(result: dict[str, Any]) -> str:
     """The lines of ``streamproc/measured.py`` that hold what a recorded run measured."""
-    rows = {row["key"]: row for row in result["contenders"]}
+    rows = {row["key"]: row for row in result["stages"]["throughput"]["rows"]}
     lines = [
         f'RUN: Final = "{result["date"][:10]}, {result["machine"]["processor"]}"',
         f"EVENT_BYTES: Final = {result['events']['mean_bytes']:.0f}",
@@ -112,10 +91,14 @@ def with_measured(source: str, numbers: str) -> str:
 
 
 def last_result() -> dict[str, Any]:
-    """The newest recorded run: the last by name, which begins with the date."""
-    path = max((ROOT / "benchmarks" / "results").glob("*.json"))
-    result: dict[str, Any] = orjson.loads(path.read_bytes())
+    """The newest recorded run."""
+    result: dict[str, Any] = orjson.loads(_last_path().read_bytes())
     return result
+
+
+def _last_path() -> Path:
+    """Its file: the last by name, which begins with the date."""
+    return max((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
 def with_parts(markdown: str, texts: dict[str, str]) -> str:
