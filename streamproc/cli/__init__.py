@@ -37,7 +37,7 @@ COMMANDS = {
     "demo": Lazy("streamproc.cli.demo:demo", "See rules fire on a made-up live stream (no Kafka)."),
     "replay": Lazy("streamproc.cli.replay:replay", "Run the rules over NDJSON files (no Kafka)."),
     "query": Lazy("streamproc.cli.query:query", "Search NDJSON files with one EQL query."),
-    "rules": Lazy("streamproc.cli.rules:rules", "Check rule files, explain what a rule does."),
+    "rules": Lazy("streamproc.cli.rules:rules", "Check rules, explain them, rank them by cost."),
     "worker": Lazy("streamproc.cli.worker:worker", "Run the rules on a Kafka stream."),
     "topics": Lazy("streamproc.cli.topics:topics", "Create the Kafka topics."),
     "plan": Lazy("streamproc.cli.plan:plan_command", "Size workers and partitions for a stream."),

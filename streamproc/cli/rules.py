@@ -13,7 +13,7 @@ from rich.text import Text
 
 from streamproc.cli.console import Column, count, print_table
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput
-from streamproc.cli.rule_paths import load, rules_option
+from streamproc.cli.rule_paths import load, load_for_running, rules_option
 from streamproc.cli.rule_search import find_rule
 from streamproc.errors import RuleError
 from streamproc.ndjson import open_files
@@ -41,6 +41,12 @@ Examples:
   streamproc rules explain my-rules/windows/example.toml
   streamproc rules explain 483c4daf-b0c6-49e0-adf3-0bfa93231d6b --rules my-rules/
   streamproc rules explain "worker spawning" --event events.ndjson
+"""
+
+COST_EPILOG = """\b
+Examples:
+  streamproc rules cost --events events.ndjson.gz
+  streamproc rules cost ../detection-rules --events day1.zst --events day2.zst --top 50
 """
 
 
@@ -122,6 +128,40 @@ def explain(
         is_match = explain_events(chosen, source, is_all=is_all)
     if not is_match:
         raise SystemExit(EXIT_NO_MATCH)
+
+
+@rules.command(epilog=COST_EPILOG, short_help="Rank rules by what they cost per event.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--events",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="Events (NDJSON, plain, gzip or zstd; - is standard input); may be repeated.",
+)
+@click.option("--top", default=20, show_default=True, help="How many rules to show.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the costs.",
+)
+def cost(paths: tuple[str, ...], files: tuple[str, ...], top: int, form: str) -> None:
+    """Rank rules by what they cost per event, on events of yours.
+
+    A rule costs where the prefilter lets an event through for it: the event is decoded (a cost
+    that its candidate rules share) and the rule is evaluated. Named are the rules that the
+    prefilter cannot help, because no text must occur in every event that they match.
+
+    A PATH is a rule file, a folder of them or a checkout.  [default: the shipped rules]
+    """
+    from streamproc.cli.rules_cost import print_cost
+
+    sources = open_files(files)
+    print_cost(load_for_running(paths), sources, top=top, form=form)
 
 
 def as_json(ruleset: RuleSet) -> dict[str, list[Any]]:

@@ -102,7 +102,12 @@ def live(tmp_path_factory, make_kafka_broker):
 def test_every_panel_shows_something(live):
     """As Grafana asks, with all values of the variables chosen."""
     server, _ = live
-    asked = {_as_asked(expr): title for board in BOARDS for title, expr in queries(board)}
+    # A mark is only there for a minute: asked for is what it looks at.
+    asked = {
+        _as_asked(expr).replace("[1m]) > 0", "[1m])"): title
+        for board in BOARDS
+        for title, expr in queries(board)
+    }
 
     missing = server.without_series(asked)
 
