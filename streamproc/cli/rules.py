@@ -50,9 +50,9 @@ Examples:
 """
 
 
-@click.group(short_help="Check rule files, explain what a rule does.")
+@click.group(short_help="Check rules, explain them, rank them by cost.")
 def rules() -> None:
-    """Check rule files, and see what the engine does with a rule."""
+    """Check rule files, see what the engine does with a rule, and what rules cost."""
 
 
 @rules.command(epilog=CHECK_EPILOG, short_help="Say which rules load, and why the others do not.")
