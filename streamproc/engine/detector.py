@@ -2,7 +2,8 @@
 
 1. ``decode.suspects``: what is plainly no JSON object goes to dead letters.
 2. ``prefilter.candidates``: most records end here, undecoded.
-3. ``decode.decode``, then the matchers of the candidate rules that the event's index belongs to.
+3. ``Program.narrow``: most candidates end here, by the few fields that their rules ask about.
+   ``decode.decode``, then the matchers of the rules that are left and look at the event's index.
 4. ``SequenceRules.offers`` and ``PartitionSequences``: events that are steps of sequences.
 5. ``AlertWriter`` and ``ContextWriter``: what the matches say.
 
@@ -26,13 +27,12 @@ from streamproc.engine.context import ContextRequest, ContextWriter
 from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.decode import decode, suspects
 from streamproc.engine.identity import first
-from streamproc.engine.program import Program
+from streamproc.engine.program import Program, lacks_timestamp
 from streamproc.engine.sequence_budget import SequenceLimits
 from streamproc.engine.sequence_keys import SequenceMatch
 from streamproc.engine.sequence_reader import StepReader
 from streamproc.engine.sequence_rules import Candidate, Offer, rule_id_of
 from streamproc.engine.sequence_states import SequenceStates
-from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import JoinKey
 from streamproc.errors import DecodeError
@@ -228,16 +228,26 @@ class Detector:
         candidates = self._program.prefilter.candidates(values)
         self._counters.phases["prefilter"].observe(perf_counter() - began_s)
         for index, rules in candidates:
-            record = batch.record(positions[index] if faults else index)
-            self._evaluate(record, rules, now_ms, tally)
+            singles, sequences = self._program.split(rules)
+            if singles:
+                singles = self._program.narrow(singles, values[index])
+            if singles or sequences:
+                record = batch.record(positions[index] if faults else index)
+                self._evaluate(record, singles, sequences, now_ms, tally)
+            else:
+                tally.outcomes["unmatched"] += 1
         filtered = total - len(faults) - len(candidates)
         if filtered:
             tally.outcomes["filtered"] += filtered
 
     def _evaluate(
-        self, record: Record, candidates: tuple[int, ...], now_ms: int, tally: Tally
+        self,
+        record: Record,
+        singles: tuple[int, ...],
+        sequences: tuple[Candidate, ...],
+        now_ms: int,
+        tally: Tally,
     ) -> None:
-        singles, sequences = self._program.split(candidates)
         if not singles and self._offer_unread(record, sequences, now_ms, tally):
             return
         event = self._read(record, now_ms, tally)
@@ -281,7 +291,7 @@ class Detector:
             return None
         if first(event, "host.id") is None:
             tally.incomplete["host.id"] += 1
-        if _lacks_timestamp(event):
+        if lacks_timestamp(event):
             tally.incomplete["@timestamp"] += 1
             event = _with_timestamp(event.document, record.timestamp_ms or now_ms)
         return event
@@ -450,12 +460,7 @@ def _event_of(record: Record, now_ms: int) -> Event:
 
 def _stamped(event: Event, timestamp_ms: int) -> Event:
     """Return the event, with a time if it lacks one."""
-    return _with_timestamp(event.document, timestamp_ms) if _lacks_timestamp(event) else event
-
-
-def _lacks_timestamp(event: Event) -> bool:
-    stamps = event.values("@timestamp")
-    return not stamps or parse_instant(stamps[0]) is None
+    return _with_timestamp(event.document, timestamp_ms) if lacks_timestamp(event) else event
 
 
 def _with_timestamp(document: dict[str, Any], timestamp_ms: int) -> Event:

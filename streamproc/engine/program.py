@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from streamproc.engine.field_reader import FieldReader
+from streamproc.engine.identity import first
 from streamproc.engine.prefilter import Prefilter
 from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules
+from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
+from streamproc.eql.simplify import fields_of
 from streamproc.ruleset.garbage import collection_paused
 from streamproc.ruleset.indices import IndexSelector
 from streamproc.ruleset.rule import Rule
@@ -22,6 +26,10 @@ Matcher: TypeAlias = Callable[[Event], bool]
 Progress: TypeAlias = Callable[[int, int], None]
 
 _SPLITS_MAX = 8192  # answers of the prefilter whose split is remembered
+# A reader takes a few milliseconds to make and some tens of kB; real traffic asks for dozens.
+_READERS_MAX = 512
+# What the engine asks of every event.
+_ALWAYS_READ = frozenset({"@timestamp", "host.id"})
 
 
 class Program:
@@ -89,6 +97,9 @@ class Program:
                 progress(done, len(queries))
         self.prefilter = Prefilter(clauses)
         self.selector = IndexSelector(self.rules)
+        self._fields = [_fields_read(rule, query) for rule, query in queries[: len(singles)]]
+        self._readers: dict[frozenset[str], FieldReader] = {}
+        self._reader_of: dict[tuple[int, ...], FieldReader] = {}
 
     def split(self, candidates: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Candidate, ...]]:
         """Return the single-event and the sequence rules of an answer of the prefilter.
@@ -109,6 +120,53 @@ class Program:
             if len(self._splits) < _SPLITS_MAX:
                 self._splits[candidates] = known
         return known
+
+    def narrow(self, positions: tuple[int, ...], value: bytes) -> tuple[int, ...]:
+        """Return which of these single-event rules match, as far as the fields tell they ask about.
+
+        All of them where the record has to be decoded to tell.
+        """
+        document = self.reader(positions).read(value)
+        if document is None:
+            return positions
+        event = Event(document)
+        if first(event, "host.id") is None or lacks_timestamp(event):
+            return positions  # to be counted, and given a time
+        left = []
+        for position in positions:
+            try:
+                if self.matchers[position](event):
+                    left.append(position)
+            except Exception:  # noqa: BLE001  # met again, and reported, with the whole event
+                left.append(position)
+        return tuple(left)
+
+    def reader(self, positions: tuple[int, ...]) -> FieldReader:
+        """Return what reads the fields that these single-event rules ask about, and a few more."""
+        known = self._reader_of.get(positions)
+        if known is None:
+            fields = _ALWAYS_READ.union(*(self._fields[position] for position in positions))
+            known = self._readers.get(fields)
+            if known is None:
+                if len(self._readers) >= _READERS_MAX:
+                    # Not the whole decoder: which records are looked at how must not depend on
+                    # what came before.
+                    fields = _ALWAYS_READ.union(*self._fields)
+                known = self._readers[fields] = self._readers.get(fields) or FieldReader(fields)
+            if len(self._reader_of) < _SPLITS_MAX:
+                self._reader_of[positions] = known
+        return known
+
+
+def lacks_timestamp(event: Event) -> bool:
+    """Whether an event does not say when it was."""
+    stamps = event.values("@timestamp")
+    return not stamps or parse_instant(stamps[0]) is None
+
+
+def _fields_read(rule: Rule, query: EventQuery) -> frozenset[str]:
+    """Return every field that the rule's matcher may ask for."""
+    return frozenset((*fields_of(query.condition), rule.event_category_field))
 
 
 def _event_query(rule: Rule) -> EventQuery:

@@ -7,10 +7,11 @@ is the exact complement. Leaves are pure, so ``and``/``or`` try the cheap ones f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import islice, product
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -50,6 +51,9 @@ _GUARDS = frozenset(
     {"event.action", "event.category", "event.kind", "event.type", "host.os.type", "host.os.family"}
 )
 _GUARD_COST = 2
+# An ``or`` of so many conditions on one field is looked up instead of tried one by one.
+_BRANCHES_MIN = 3
+_LOOKUP_COST = 2
 _READERS: Mapping[Source, Callable[[Event, FieldPath], tuple[Any, ...]]] = {
     Source.VALUES: Event.read,
     Source.TEXTS: Event.texts,
@@ -63,11 +67,23 @@ _KNOWN_AS: Mapping[Source, Callable[[FieldPath], str]] = {
 _AFFIXES = frozenset({"startsWith", "endsWith", "stringContains"})
 
 
+class Lookup(NamedTuple):
+    """A condition that some value of a field, in the form that ``source`` names, is in a set."""
+
+    path: FieldPath
+    source: Source
+    values: frozenset[Any]
+
+
 class Leaf(NamedTuple):
-    """A matcher and about what it costs; 1 is one field and a set look-up."""
+    """A matcher and about what it costs; 1 is one field and a set look-up.
+
+    ``lookups`` are conditions without which it cannot match.
+    """
 
     matcher: Matcher
     cost: int
+    lookups: tuple[Lookup, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,9 +182,10 @@ def _compile_not(matcher: Matcher) -> Matcher:
 
 def _compile_all(leaves: list[Leaf]) -> Leaf:
     cost = sum(leaf.cost for leaf in leaves)
+    lookups = tuple(lookup for leaf in leaves for lookup in leaf.lookups)
     first, second, *rest = [leaf.matcher for leaf in leaves]
     if not rest:
-        return Leaf(lambda event: first(event) and second(event), cost)
+        return Leaf(lambda event: first(event) and second(event), cost, lookups)
     others = tuple(rest)
 
     def matches_all(event: Event) -> bool:
@@ -179,10 +196,44 @@ def _compile_all(leaves: list[Leaf]) -> Leaf:
                 return False
         return True
 
-    return Leaf(matches_all, cost)
+    return Leaf(matches_all, cost, lookups)
 
 
 def _compile_any(leaves: list[Leaf]) -> Leaf:
+    """One of the leaves matches. Those that look up the same field become one look-up."""
+    fields = Counter(
+        place for leaf in leaves for place in {(item.path, item.source) for item in leaf.lookups}
+    )
+    (path, source), count = max(fields.items(), key=itemgetter(1), default=((None, None), 0))
+    if path is None or source is None or count < _BRANCHES_MIN:
+        return _compile_each(leaves)
+    branches: dict[Any, list[Matcher]] = {}
+    others = []
+    for leaf in leaves:
+        sets = [item.values for item in leaf.lookups if (item.path, item.source) == (path, source)]
+        for value in min(sets, key=len, default=()):
+            branches.setdefault(value, []).append(leaf.matcher)
+        if not sets:
+            others.append(leaf)
+    merged = _compile_lookup(path, source, branches)
+    return _compile_each([merged, *others]) if others else merged
+
+
+def _compile_lookup(path: FieldPath, source: Source, branches: dict[Any, list[Matcher]]) -> Leaf:
+    """Some value of the field has a branch that matches."""
+    read = _READERS[source]
+
+    def matches_branch(event: Event) -> bool:
+        for value in read(event, path):
+            for matcher in branches.get(value, ()):
+                if matcher(event):
+                    return True
+        return False
+
+    return Leaf(matches_branch, _LOOKUP_COST)
+
+
+def _compile_each(leaves: list[Leaf]) -> Leaf:
     cost = sum(leaf.cost for leaf in leaves)
     first, second, *rest = [leaf.matcher for leaf in leaves]
     if not rest:
@@ -256,7 +307,9 @@ def _compile_leaf(expr: Expr, kinds: Mapping[str, FieldType], options: CompileOp
             return Leaf(lambda event: not event.read(path), 1)
         guard = _GUARD_COST if bare.path in _GUARDS else 0
         test = _bare_test(expr, Columns((bare.path,), kinds))
-        return Leaf(_compile_field_leaf(path, test), test.cost + guard)
+        exact = test.exact
+        lookups = () if exact is None else (Lookup(path, test.source, frozenset(exact)),)
+        return Leaf(_compile_field_leaf(path, test), test.cost + guard, lookups)
 
 
 def _bare_field(expr: Expr) -> Field | None:

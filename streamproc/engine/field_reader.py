@@ -1,0 +1,66 @@
+"""Some fields of an undecoded record, without decoding the rest.
+
+Law of the file: where ``read`` returns a document, the fields that it was made for have the values
+that the decoded record has, in every spelling of the record. Where that takes a look at more of
+it (an object in an array, a number beyond 64 bits) or it is broken, it returns None.
+
+What stands in other fields is not looked at closely: a number that no double holds, or nesting
+that the decoder refuses, is noticed when the whole record is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+# What a field may hold to be read here; the decoder turns larger integers into floats.
+_Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Scalar = str | bool | _Integer | float | None
+_Leaf = _Scalar | list[_Scalar]
+
+
+class FieldReader:
+    """Reads a set of fields from records: a third of the cost of decoding them.
+
+    Args:
+        paths: The fields, dotted. Under every key of a document only those are read that lead to
+            one of them, whichever of its dots are written as nested objects.
+    """
+
+    __slots__ = ("_decode",)
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._decode = msgspec.json.Decoder(
+            _object(tuple(path.split(".") for path in paths))
+        ).decode
+
+    def read(self, value: bytes) -> dict[str, Any] | None:
+        """Return a document with these fields; None where only decoding the record can tell."""
+        try:
+            if not value.isascii():
+                value.decode()  # strings that are passed over are not checked for UTF-8
+            document: dict[str, Any] = self._decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return document
+
+
+def _object(paths: Iterable[list[str]]) -> Any:
+    """The type of an object that has the fields of ``paths`` (in pieces) below it."""
+    below: dict[str, list[list[str]]] = {}
+    leaves = set()
+    for pieces in paths:
+        for end in range(1, len(pieces)):
+            below.setdefault(".".join(pieces[:end]), []).append(pieces[end:])
+        leaves.add(".".join(pieces))
+    keys: dict[str, Any] = dict.fromkeys(leaves, _Leaf)
+    for key, rest in below.items():
+        keys[key] = _object(rest) | keys.get(key)
+    return _typed_dict(keys)
+
+
+def _typed_dict(keys: dict[str, Any]) -> Any:
+    make: Any = TypedDict  # the functional form takes keys that are known at run time only
+    return make("Object", keys, total=False)

@@ -1,0 +1,104 @@
+"""Fields read from undecoded records: what the decoder says about them, or nothing at all."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamproc.engine.field_reader import FieldReader
+from streamproc.eql.event import Event
+from tests.properties.spellings import encode, layout
+
+PATHS = ("process.name", "process.parent.name", "process.args", "process", "host.os.type", "x")
+VALUES: tuple[Any, ...] = (
+    "cmd.exe",
+    'naïve 😀\\"/',
+    "",
+    0,
+    -1,
+    2**63 - 1,
+    -(2**63),
+    2**63,
+    2**64,
+    -(2**63) - 1,
+    10**30,
+    1.5,
+    -0.0,
+    1e300,
+    True,
+    False,
+    None,
+    [],
+    ["a", 1, None, False, 2.5],
+    ["a", ["b"]],
+    [2**70],
+    {"deep": "y"},
+)
+
+
+def fields_of(document: dict[str, Any]) -> list[list[str]]:
+    """Every field, so that types and the sign of a zero count."""
+    event = Event(document)
+    return [[repr(value) for value in event.values(path)] for path in PATHS]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"process":{"name":"a","pid":4},"other":{"name":"b"}}',
+        b'{"process.name":"a","process":{"parent.name":"b","parent":{"name":"c"}}}',
+        b'{ "process" : { "na\\u006de" : "\\u0061" } }',
+        b'{"process":{"name":"a"},"process":{"name":"b"}}',
+        b'{"process":{"name":"a","name":"b"}}',
+        b'{"process":{"name":"a"},"process":{}}',
+        b'{"process":null,"x":null}',
+        b'{"process.args":["a","b"],"x":-0}',
+        b"{}",
+    ],
+)
+def test_read(value: bytes) -> None:
+    """Nested, dotted, escaped, overwritten: the document has the values of the whole one."""
+    document = FieldReader(PATHS[:3] + PATHS[4:]).read(value)
+    assert document is not None
+    assert "other" not in document
+    assert fields_of(document) == fields_of(orjson.loads(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"process":[{"name":"a"},{"name":"b"}]}',
+        b'{"process":{"name":{"deep":"a"}}}',
+        b'{"process":{"name":[["a"]]}}',
+        b'{"x":18446744073709551616}',
+        b'{"x":[9223372036854775808]}',
+        b'{"process":{"name":"a"}',
+        b'{"process":{"name":"\\ud800"}}',
+        b'{"other":"\xff"}',
+        b'{"other":01}',
+        b'{"x":1e999}',
+        b"[1]",
+        b"",
+        b'{"other":' + b"[" * 3000 + b"]" * 3000 + b"}",
+    ],
+)
+def test_only_decoding_can_tell(value: bytes) -> None:
+    """Rare shapes and what is broken are left to the decoder."""
+    assert FieldReader(PATHS[:3] + PATHS[4:]).read(value) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**48), escaping=st.sampled_from((0.0, 0.1, 1.0)))
+def test_as_decoded(seed: int, escaping: float) -> None:
+    """Whatever is read has the values, and their types, that the decoded record has."""
+    rng = Random(seed)
+    fields = {path: rng.choice(VALUES) for path in (*PATHS, "y.z") if rng.random() < 0.6}
+    value = encode(rng, layout(rng, fields), escaping).encode()
+    document = FieldReader(PATHS).read(value)
+    if document is not None:
+        assert fields_of(document) == fields_of(orjson.loads(value))
