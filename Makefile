@@ -21,7 +21,7 @@ WHEELS += --no-binary faust-streaming
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench check-chart check-image wheel sbom lock clean
+.PHONY: help setup demo test check bench check-chart check-metrics check-image wheel sbom lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ check: $(STAMP) ## format, lint, types
 check-chart: $(STAMP) $(UV) ## the Helm chart: rendered by Helm 3 and 4, against all schemas, linted
 	@$(BIN)/python -m tests.helm.tools
 	$(BIN)/pytest -m chart tests/helm
+
+check-metrics: $(STAMP) ## alert rules and dashboards, on a real Prometheus, worker and Kafka (as root)
+	@$(BIN)/python -m tests.observability.tools
+	$(BIN)/pytest -m observability tests/observability
 
 check-image: $(STAMP) $(UV) ## the image: built, run hardened and on a real Kafka; compose file, workflows (as root)
 	@$(BIN)/python -m tests.helm.tools

@@ -8,18 +8,17 @@ changed by its own package manager, as root, and what else could be done is said
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.debian import install_packages
 from tests.image.containers import CACHE, COMMANDS, ROOT, TOOLS
 
 UV = ROOT / ".cache" / "uv" / "bin" / "uv"  # made by the Makefile
 LOCK = Path(__file__).with_name("tools.lock")
 PACKAGES = ("buildah", "podman", "runc", "conmon", "catatonit", "debootstrap")
-EXIT_MISSING = 77
 
 
 def install() -> None:
@@ -29,7 +28,7 @@ def install() -> None:
         subprocess.CalledProcessError: A package manager failed, and has said why.
     """
     if any(shutil.which(command) is None for command in COMMANDS):
-        _install_packages()
+        install_packages(PACKAGES)
     stamp = CACHE / f"tools-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}"
     if stamp.exists():
         return
@@ -42,22 +41,6 @@ def install() -> None:
         [UV, "pip", "install", *options, "--require-hashes", "--requirement", LOCK], check=True
     )
     stamp.touch()
-
-
-def _install_packages() -> None:
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES]
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(
-            f"The image is checked with {', '.join(PACKAGES)}. Install them and run this as root"
-            f" (on Debian and Ubuntu: sudo {' '.join(command)}).",
-            file=sys.stderr,
-        )
-        sys.exit(EXIT_MISSING)
-    print("Installing podman and buildah ...", flush=True)
-    quiet = {"check": True, "stdout": subprocess.DEVNULL}
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update"], **quiet)
-    subprocess.run(command, env=environment, **quiet)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
-"""The monitoring programs that the checks run, found on this machine."""
+"""The monitoring programs that the checks run, found on this machine.
+
+``python -m tests.observability.tools`` (``make check-metrics`` calls it) installs them.
+"""
 
 from __future__ import annotations
 
 import shutil
+
+from tests.debian import install_packages
+
+PACKAGES = ("prometheus",)
 
 
 def promtool() -> str:
@@ -22,3 +29,8 @@ def _find(name: str) -> str:
             f"'{name}' is not installed (on Debian and Ubuntu: apt-get install prometheus)"
         )
     return path
+
+
+if __name__ == "__main__":
+    if shutil.which("promtool") is None:
+        install_packages(PACKAGES)
