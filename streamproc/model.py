@@ -31,15 +31,25 @@ class Record(NamedTuple):
     headers: Headers
 
 
+class Place(NamedTuple):
+    """Where a record lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 class Output(NamedTuple):
     """One record to be produced: an alert, a context request or a dead letter.
 
     Attributes:
         event_ms: Time of the (last) event behind an alert, milliseconds since the epoch; 0 for
             whatever is not measured by it: building blocks, requests, dead letters.
+        place: Where the record of that event lies; None where ``event_ms`` is 0.
     """
 
     key: bytes | None
     value: bytes
     headers: Headers
     event_ms: int = 0
+    place: Place | None = None

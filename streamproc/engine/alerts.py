@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 from streamproc import __version__
 from streamproc.engine.alert_json import fit_alert
 from streamproc.engine.common_fields import common_fields
+from streamproc.engine.headers import output_headers
 from streamproc.engine.identity import (
     alert_id,
     building_block_id,
     event_identity,
     first,
-    first_of,
     raw_coordinates,
     sequence_alert_id,
 )
@@ -34,7 +34,7 @@ from streamproc.engine.reason import reason_text
 from streamproc.engine.source_fields import copy_source, fields_below, raw_values, take_out_all
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import JoinKey
-from streamproc.model import Headers, Output, Record
+from streamproc.model import Output, Place, Record
 from streamproc.ruleset.datemath import iso_utc, time_ms
 from streamproc.ruleset.indices import index_name
 from streamproc.ruleset.rule import Rule
@@ -53,9 +53,6 @@ _DISPLACED = ("rule", "threat.framework", "threat.tactic", "threat.technique")
 # The events of a sequence share the limit.
 _ANCESTORS_MAX = 100
 _ANCESTOR_KEYS = ("id", "type", "index", "depth", "rule")
-
-# A host id is a UUID or a name. Longer ones are cut in the header, not in the document.
-_HEADER_BYTES_MAX = 512
 
 # Lengths, time and offset of a record in Kafka's format, rounded up.
 _FRAMING_BYTES = 100
@@ -131,9 +128,9 @@ class AlertWriter:
         identity = event_identity(match.event, match.record)
         alert = alert_id(rule.rule_id, identity)
         document = self._document(match, alert, ancestors)
-        output = self._output(rule, [match.event], alert, document)
-        event_ms = event_time_ms(rule, match.event, match.record)
-        return Alert(alert, output._replace(event_ms=event_ms))
+        step = match.event, match.record
+        output = self._output(rule, [step], alert, document)
+        return Alert(alert, _measured(output, rule, *step))
 
     def write_sequence(
         self,
@@ -178,9 +175,9 @@ class AlertWriter:
                 "kibana.alert.group.index": index,
             }
             block_id = block["kibana.alert.uuid"]
-            outputs.append(self._output(rule, [match.event], block_id, block))
-        output = self._output(rule, [event for event, _ in steps], shell_id, shell)
-        outputs.append(output._replace(event_ms=event_time_ms(rule, *steps[-1])))
+            outputs.append(self._output(rule, [(match.event, match.record)], block_id, block))
+        output = self._output(rule, steps, shell_id, shell)
+        outputs.append(_measured(output, rule, *steps[-1]))
         return SequenceAlert(shell_id, outputs)
 
     def _shell(self, rule: Rule, blocks: list[dict[str, Any]], shell_id: str) -> dict[str, Any]:
@@ -209,9 +206,13 @@ class AlertWriter:
         )
 
     def _output(
-        self, rule: Rule, events: Sequence[Event], alert: str, document: dict[str, Any]
+        self,
+        rule: Rule,
+        steps: Sequence[tuple[Event, Record]],
+        alert: str,
+        document: dict[str, Any],
     ) -> Output:
-        headers = output_headers(rule, events)
+        headers = output_headers(rule, steps)
         room = self._bytes_max
         if room is not None:
             room -= len(alert) + sum(len(name) + len(value) for name, value in headers)
@@ -276,15 +277,10 @@ def event_time_ms(rule: Rule, event: Event, record: Record) -> int:
     return record.timestamp_ms
 
 
-def output_headers(rule: Rule, events: Sequence[Event]) -> Headers:
-    """Return the headers of the alert of some events and of its context requests."""
-    host_id = first_of(events, "host.id")
-    named = b"" if host_id is None else str(host_id).encode("utf-8", "replace")
-    return [
-        ("host.id", named[:_HEADER_BYTES_MAX]),
-        ("rule.id", rule.rule_id.encode()),
-        ("severity", rule.severity.encode()),
-    ]
+def _measured(output: Output, rule: Rule, event: Event, record: Record) -> Output:
+    """Return an alert with the time and place of the event that it is measured by."""
+    place = Place(record.topic, record.partition, record.offset)
+    return output._replace(event_ms=event_time_ms(rule, event, record), place=place)
 
 
 def rule_uuid(rule: Rule) -> str:

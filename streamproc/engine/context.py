@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from streamproc.engine.alert_json import to_json
-from streamproc.engine.alerts import Match, event_time_ms, output_headers
+from streamproc.engine.alerts import Match, event_time_ms
 from streamproc.engine.context_query import (
     Condition,
     UnreadableValueError,
@@ -31,6 +31,7 @@ from streamproc.engine.context_query import (
     to_dsl,
     to_kql,
 )
+from streamproc.engine.headers import output_headers
 from streamproc.engine.identity import first, first_of
 from streamproc.eql.event import Event, Value
 from streamproc.model import Output, Record
@@ -113,7 +114,7 @@ class ContextWriter:
             queries = DEFAULT_QUERIES
         events = [event for event, _ in steps]
         values = _Values(events)
-        headers = output_headers(rule, events)
+        headers = output_headers(rule, steps)
         shared = {
             "alert_id": alert_id,
             "rule": {"id": rule.rule_id, "name": rule.name, "version": rule.version},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from streamproc.engine.trace_context import trace_headers
 from streamproc.model import Headers, Output, Record
 
 # Room that a record needs beside its value: key, header names and values, framing.
@@ -30,7 +31,8 @@ def dead_letter(
     Returns:
         Key ``topic:partition:offset``; headers ``reason``, ``error``, ``topic``, ``partition``,
         ``offset``, ``ruleset.digest``, for a cut value also ``truncated``, ``size`` and
-        ``sha256``, then the record's own headers as they came.
+        ``sha256``, then the record's own headers as they came. Where those leave no room for
+        the value, ``headers_dropped`` counts them, and the trace context alone is kept.
     """
     value = record.value or b""
     place = f"{record.topic}:{record.partition}:{record.offset}"
@@ -47,6 +49,7 @@ def dead_letter(
     if room < 0:  # absurd headers: the value matters more
         room, own = bytes_max - _OVERHEAD_BYTES, 0
         headers.append(("headers_dropped", b"%d" % len(record.headers)))
+        headers.extend(trace_headers(record.headers))  # bounded, unlike the others
     else:
         headers.extend(record.headers)
     if len(value) > room:
