@@ -6,6 +6,7 @@ part; an agent that raises ends the worker, and its batch is read again.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -45,6 +46,9 @@ def define_detect_agent(
             counters.phases["produce"].observe(time.perf_counter() - evaluated_s)
             _count_age(counters, batch, now_ms)
             batch.ack()
+            # A hand-over holds many batches, and nothing above waits while there is room for the
+            # outputs: signals, commits and changed rules have their turn between any two.
+            await asyncio.sleep(0)
 
     return detect
 

@@ -137,6 +137,27 @@ def test_rules_that_are_replaced_while_outputs_wait_evaluate_the_next_batch():
     assert old.sequences.is_settled()
 
 
+def test_others_have_their_turn_between_two_batches_of_one_hand_over():
+    """A signal or a commit does not wait until all that was ready is evaluated."""
+    detector, turns = Detector(), []
+    rules, batches = in_force(detector), [make_batch(0), make_batch(1), make_batch(2)]
+    agent = define_detect_agent(App(Consumer()), None, rules, Publisher(), Counters())
+
+    async def items():
+        yield batches  # one hand-over
+
+    async def other():
+        while len(detector.processed) < len(batches):
+            turns.append(len(detector.processed))
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(agent(SimpleNamespace(noack=items)), other())
+
+    asyncio.run(main())
+    assert turns == [1, 2]
+
+
 def test_batch_whose_outputs_fail_is_not_acknowledged():
     """Nor is its state fit to be kept."""
     detector, batch = Detector(), make_batch(0)
