@@ -11,6 +11,7 @@ import logging
 import shutil
 import signal
 import tempfile
+import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -42,6 +43,7 @@ from streamproc.transport.options import TransportOptions
 from streamproc.transport.publisher import OutputTopics, Publisher
 from streamproc.transport.reload import Reloader, tell_rules
 from streamproc.transport.sequence_store import SequenceStore, StateTopic
+from streamproc.transport.telemetry import define_telemetry, telemetry_of
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     store = sequence_store(settings, rules, counters)
     app.streamproc_options = transport_options(settings, counters, health, store)
     events = BatchTopic(app, topics=[settings.events_topic], allow_empty=True)
+    telemetry = telemetry_of(settings)
     publisher = Publisher(
         app,
         OutputTopics(
@@ -95,6 +98,7 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         ),
         counters,
         canary,
+        begin_span=None if telemetry is None else telemetry.begin_span,
     )
     define_detect_agent(app, events, rules, publisher, counters)
     define_clock(app, rules, publisher, PartitionEnds(_client(settings)))
@@ -105,6 +109,8 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     collector = StreamprocCollector(counters, facts, unready=health.unready, expiries=expiries)
     if settings.metrics_port:
         _serve_metrics(app, settings, collector, health_pages(counters, health, collector))
+    if telemetry is not None:
+        define_telemetry(app, telemetry, counters, collector)
     _reload_rules(app, settings, counters, rules, store, collector, canary)
     _tell_when_ready(app, settings)
     return app
@@ -129,6 +135,10 @@ def load_worker_rules(settings: Settings) -> RuleSet:
     Raises:
         ConfigError: No rule could be loaded: a worker without rules detects nothing.
     """
+    if threading.current_thread() is threading.main_thread():
+        # Until the reloader listens, a request to load the rules anew is met by this very load;
+        # the signal's default would end the process.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     ruleset = load_rules(settings.rules)
     tell_rules(ruleset)
     if not ruleset.rules:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from streamproc.config import Settings
 from streamproc.topics import SNAPSHOT_BYTES_MAX
-from streamproc.transport.app import build_app
+from streamproc.transport.app import build_app, load_worker_rules
+from tests.cli.samples import write_rule
 from tests.engine.programs import PAIR, SHELL, ruleset
 
 
@@ -36,3 +40,15 @@ def test_settings_reach_the_store(monkeypatch):
     assert tuple(seen["topic"]) == ("s", "streamproc.events", "g")
     assert seen["client"]["bootstrap.servers"] == "localhost:1"
     assert seen["interval_s"] == 3
+
+
+def test_a_request_to_load_rules_anew_does_not_end_a_worker_that_starts(tmp_path):
+    """SIGHUP arrives while the rules are being loaded: they are the new ones anyway."""
+    before = signal.getsignal(signal.SIGHUP)
+    write_rule(tmp_path / "rule.toml", SHELL)
+    try:
+        load_worker_rules(Settings(bootstrap_servers="localhost:1", rules=(tmp_path,)))
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
