@@ -152,8 +152,8 @@ def explain(
 def cost(paths: tuple[str, ...], files: tuple[str, ...], top: int, form: str) -> None:
     """Rank rules by what they cost per event, on events of yours.
 
-    A rule costs where the prefilter lets an event through for it: the event is decoded (a cost
-    that its candidate rules share) and the rule is evaluated. Named are the rules that the
+    A rule costs where the prefilter lets an event through for it: the event is read (a cost that
+    its candidate rules share) and the rule is evaluated. Named are the rules that the
     prefilter cannot help, because no text must occur in every event that they match.
 
     A PATH is a rule file, a folder of them or a checkout.  [default: the shipped rules]

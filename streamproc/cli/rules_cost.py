@@ -61,7 +61,7 @@ def print_cost(ruleset: RuleSet, files: Sequence[NdjsonFile], *, top: int, form:
     if form == "json":
         click.echo(orjson.dumps(_as_json(report, ranked), option=orjson.OPT_INDENT_2))
         return
-    decoded_s = sum(item.cost.decoding_s for item in ranked)
+    reading_s = sum(item.cost.reading_s for item in ranked)
     evaluated_s = sum(item.cost.evaluation_s for item in ranked)
     events = max(report.events, 1)
     print_table(
@@ -73,7 +73,7 @@ def print_cost(ruleset: RuleSet, files: Sequence[NdjsonFile], *, top: int, form:
             Column("Share", is_number=True),
             Column("Prefilter"),
         ],
-        [_row(item, events, decoded_s + evaluated_s) for item in ranked[:top]],
+        [_row(item, events, reading_s + evaluated_s) for item in ranked[:top]],
     )
     hidden = len(ranked) - top
     if hidden > 0:
@@ -83,8 +83,8 @@ def print_cost(ruleset: RuleSet, files: Sequence[NdjsonFile], *, top: int, form:
             say(f"The prefilter cannot help {item.name}: {item.unhelped}.")
     say(
         f"{count(report.events, 'event')}: {report.passed / events:.2%} passed the prefilter"
-        f" ({report.prefilter_s * _US / events:.2f} us/event); decoding"
-        f" {decoded_s * _US / events:.2f}, evaluation {evaluated_s * _US / events:.2f} us/event."
+        f" ({report.prefilter_s * _US / events:.2f} us/event); reading"
+        f" {reading_s * _US / events:.2f}, evaluation {evaluated_s * _US / events:.2f} us/event."
         f" {count(len(ruleset.rules) - len(ranked), 'rule')} never a candidate."
     )
 
@@ -114,7 +114,7 @@ def _as_json(report: CostReport, ranked: list[Ranked]) -> dict[str, Any]:
                 "name": item.name,
                 "candidates": item.cost.candidates,
                 "evaluation_s": item.cost.evaluation_s,
-                "decoding_s": item.cost.decoding_s,
+                "reading_s": item.cost.reading_s,
                 "unhelped": item.unhelped,
             }
             for item in ranked

@@ -1,4 +1,4 @@
-"""What rules cost: the time of their evaluation, and of the decoding that they ask for.
+"""What rules cost: the time of their evaluation, and of the reading that they ask for.
 
 Law of the file: measuring changes nothing. A rule is evaluated once more, on an event of its
 own, so that what other rules have read of the event does not make it look cheaper.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 from streamproc.engine.decode import decode
 from streamproc.engine.program import Program
@@ -41,11 +42,14 @@ class CostSampler:
         self._until_next = self._every
         return True
 
-    def measure(self, program: Program, event: Event, singles: Sequence[int]) -> None:
-        """Evaluate the rules at ``singles`` under the clock."""
+    def measure(self, program: Program, singles: tuple[int, ...], value: bytes) -> None:
+        """Evaluate the rules at ``singles`` under the clock, unless ``value`` is no event."""
+        document = _read(program, singles, value)
+        if document is None:
+            return
         for position in singles:
             rule_id = program.rules[position].rule_id
-            cost_s = _evaluation_s(program, event.document, position)
+            cost_s = _evaluation_s(program, document, position)
             self._seconds[rule_id] = self._seconds.get(rule_id, 0.0) + cost_s * self._every
 
 
@@ -56,17 +60,17 @@ class RuleCost:
     Attributes:
         candidates: Events that the prefilter let through for it.
         evaluation_s: Time of its evaluation.
-        decoding_s: Its share of the decoding of these events, divided among their rules.
+        reading_s: Its share of reading these events, divided among their candidates.
     """
 
     candidates: int = 0
     evaluation_s: float = 0.0
-    decoding_s: float = 0.0
+    reading_s: float = 0.0
 
     @property
     def total_s(self) -> float:
         """Both together."""
-        return self.evaluation_s + self.decoding_s
+        return self.evaluation_s + self.reading_s
 
 
 @dataclass(slots=True)
@@ -103,9 +107,8 @@ class CostReport:
     def _add_event(self, program: Program, value: bytes, candidates: tuple[int, ...]) -> None:
         singles, sequences = program.split(candidates)
         began_s = perf_counter()
-        try:
-            document = decode(value)
-        except DecodeError:
+        document = _read(program, () if sequences else singles, value)
+        if document is None:
             self.undecodable += 1
             return
         shared_s = (perf_counter() - began_s) / max(len(singles) + len(sequences), 1)
@@ -121,11 +124,22 @@ class CostReport:
             position = len(program.matchers) + candidate.position
             self._add_rule(position, perf_counter() - began_s, shared_s)
 
-    def _add_rule(self, position: int, evaluation_s: float, decoding_s: float) -> None:
+    def _add_rule(self, position: int, evaluation_s: float, reading_s: float) -> None:
         cost = self.rules.setdefault(position, RuleCost())
         cost.candidates += 1
         cost.evaluation_s += evaluation_s
-        cost.decoding_s += decoding_s
+        cost.reading_s += reading_s
+
+
+def _read(program: Program, singles: tuple[int, ...], value: bytes) -> dict[str, Any] | None:
+    """The fields that the rules ask about, or all of them where that takes decoding it."""
+    document = program.reader(singles).read(value) if singles else None
+    if document is not None:
+        return document
+    try:
+        return decode(value)
+    except DecodeError:
+        return None
 
 
 def _evaluation_s(program: Program, document: dict[str, object], position: int) -> float:

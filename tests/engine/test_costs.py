@@ -7,7 +7,6 @@ import pytest
 
 from streamproc.engine.costs import CostReport, CostSampler
 from streamproc.engine.program import Program
-from streamproc.eql.event import Event
 from tests.engine.programs import ruleset
 
 COMMON = 'process where process.name == "common.exe"'
@@ -32,7 +31,7 @@ def test_a_rule_is_charged_for_the_events_that_it_lets_through():
 
     assert {place: cost.candidates for place, cost in report.rules.items()} == {0: 8, 1: 2, 2: 15}
     assert (report.events, report.passed, report.undecodable) == (15, 15, 0)
-    assert all(cost.evaluation_s > 0 and cost.decoding_s > 0 for cost in report.rules.values())
+    assert all(cost.evaluation_s > 0 and cost.reading_s > 0 for cost in report.rules.values())
 
 
 def test_events_that_end_in_the_prefilter_cost_no_rule():
@@ -67,11 +66,19 @@ def test_sampler_measures_one_event_in_so_many(every):
     program = program_of(COMMON, RARE)
     seconds = {}
     sampler = CostSampler(seconds, every)
-    document = orjson.loads(event("common.exe"))
 
     due = [sampler.is_due() for _ in range(6)]
-    sampler.measure(program, Event(document), (0,))
+    sampler.measure(program, (0,), event("common.exe"))
 
     assert due == [number % every == 0 for number in range(1, 7)]
     assert set(seconds) == {program.rules[0].rule_id}
     assert seconds[program.rules[0].rule_id] > 0
+
+
+def test_sampler_passes_over_what_is_no_event():
+    """The detector sends it to the dead letters; here it costs nothing."""
+    seconds = {}
+
+    CostSampler(seconds, 1).measure(program_of(COMMON), (0,), b'{"process": {"name": "common.exe"')
+
+    assert seconds == {}

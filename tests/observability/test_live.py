@@ -19,6 +19,8 @@ import yaml
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from tests.cli.samples import write_rule
+from tests.engine.programs import rule_id
 from tests.integration.stream import make_stream, produce
 from tests.integration.worker import Worker
 from tests.kafka.authority import Authority
@@ -30,24 +32,11 @@ from tests.observability.tools import promtool
 pytestmark = [pytest.mark.observability, pytest.mark.timeout(600)]
 
 TOPICS = ("events", "alerts", "context_requests", "dead_letters", "sequence_state", "canary")
-SEQUENCE = """
-[metadata]
-creation_date = "2026/01/01"
-[rule]
-author = ["tests"]
-description = "A shell by a worker process, then another process of the same host."
-language = "eql"
-name = "Two processes of one host"
-risk_score = 21
-rule_id = "00000000-0000-4000-8000-000000000001"
-severity = "low"
-type = "eql"
-query = '''
-sequence by host.id with maxspan=10m
+# A sequence, and a rule that is asked about every sixth event and never matches.
+SEQUENCE = """sequence by host.id with maxspan=10m
   [process where process.name == "w3wp.exe"]
-  [process where process.name == "teams.exe"]
-'''
-"""
+  [process where process.name == "teams.exe"]"""
+OFTEN_ASKED = 'process where process.name == "cmd.exe" and process.args_count == 77'
 SELECTOR = re.compile(r"\b((?:streamproc|process)[:_][\w:]+)(\{[^}]*\})?")
 
 
@@ -65,7 +54,8 @@ def live(tmp_path_factory, make_kafka_broker):
         ),
     }
     broker = make_kafka_broker(secure=secure, scram_users={"worker": "s3cret"})
-    (folder / "sequence.toml").write_text(SEQUENCE)
+    for number, query in enumerate((SEQUENCE, OFTEN_ASKED)):
+        write_rule(folder / "rules" / f"{number}.toml", query, rule_id(number), f"Rule {number}")
     port = free_port()
     settings = {
         "bootstrap_servers": broker.secure_bootstrap,
@@ -76,7 +66,7 @@ def live(tmp_path_factory, make_kafka_broker):
         "ssl_ca_file": str(authority.folder / "authority.pem"),
         "ssl_certificate_file": str(authority.folder / "client.pem"),
         "ssl_key_file": str(authority.folder / "client.key"),
-        "rules": f"shipped,{folder / 'sequence.toml'}",
+        "rules": f"shipped,{folder / 'rules'}",
         "metrics_port": str(port),
         "canary_interval_s": "2",
         "lateness_s": "1",
