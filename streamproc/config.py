@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -331,6 +332,14 @@ class Settings(BaseModel):
             *self._option_problems(),
         ]
 
+    otel_endpoint: str | None = setting(
+        None,
+        "Address of an OpenTelemetry collector (OTLP over HTTP, such as http://collector:4318) that"
+        " gets traces and metrics; needs streamproc[otel]",
+    )
+    otel_metrics_interval_s: float = setting(
+        60, "Time between metrics for otel_endpoint; 0 sends traces alone", unit="s", ge=0, le=3_600
+    )
     def librdkafka_client_options(self) -> dict[str, KafkaOption]:
         """What consumer, producer and admin client have in common, as librdkafka names it.
 
@@ -353,6 +362,7 @@ class Settings(BaseModel):
                 "ssl.key.location": self.ssl_key_file,
             }
             options.update({name: str(path) for name, path in files.items() if path})
+            *self._telemetry_problems(),
             if self.ssl_key_password is not None:
                 options["ssl.key.password"] = _revealed(self.ssl_key_password)
         return options | self.kafka_options
@@ -425,3 +435,21 @@ SECRETS = frozenset({"sasl_password", "ssl_key_password"})
 
 def _revealed(secret: SecretStr | None) -> str:
     return secret.get_secret_value() if secret is not None else ""
+    def _telemetry_problems(self) -> list[Problem]:
+        if not self.otel_endpoint:
+            return []
+        try:
+            address = urlsplit(self.otel_endpoint)
+            is_address = address.scheme in ("http", "https") and bool(address.hostname)
+            is_address = is_address and address.port != 0  # asking for it checks the number
+        except ValueError:
+            is_address = False
+        if not is_address:
+            form = "is no address such as http://collector:4318"
+            return [Problem("otel_endpoint", form)]
+        if address.username is not None or address.password is not None:
+            # It is shown wherever settings are.
+            reason = "must hold no login; set OTEL_EXPORTER_OTLP_HEADERS"
+            return [Problem("otel_endpoint", reason)]
+        return []
+

@@ -70,6 +70,10 @@ def test_settings_cannot_change():
     [
         ({"security_protocol": "SASL_SSL", "sasl_password": "p"}, "sasl_username", "is needed"),
         ({"security_protocol": "SASL_SSL", "sasl_username": "u"}, "sasl_password", "is needed"),
+        ({"otel_endpoint": "collector:4318"}, "otel_endpoint", "is no address such as http"),
+        ({"otel_endpoint": "http://:4318"}, "otel_endpoint", "is no address such as http"),
+        ({"otel_endpoint": "http://c:99999"}, "otel_endpoint", "is no address such as http"),
+        ({"otel_endpoint": "http://me:pw@c:4318"}, "otel_endpoint", "must hold no login"),
         (LOGIN, "security_protocol", "use SASL_SSL"),
         ({**LOGIN, "security_protocol": "SSL"}, "security_protocol", "use SASL_SSL"),
         (

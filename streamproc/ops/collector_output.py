@@ -36,7 +36,8 @@ def output_metrics(counters: Counters, facts: WorkerFacts) -> Iterator[Metric]:
     yield histograms(
         "streamproc_detection_latency_seconds",
         "Time from an event's @timestamp (the last event's of a sequence) until its alert was"
-        " acknowledged by the brokers; with the alert's id as exemplar (OpenMetrics).",
+        " acknowledged by the brokers; with the ids of the alert and of its trace as exemplar"
+        " (OpenMetrics).",
         "severity",
         counters.detection_latency,
     )

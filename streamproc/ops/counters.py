@@ -28,11 +28,19 @@ Partition = tuple[str, int]
 
 
 class Exemplar(NamedTuple):
-    """One observation by name: the alert behind it, its value and when it was made (epoch, s)."""
+    """One observation by name.
+
+    Attributes:
+        alert_id: The alert behind it.
+        value_s: Its value.
+        at_s: When it was made, seconds since the epoch.
+        trace_id: The trace of the alert's event; empty where the event has none.
+    """
 
     alert_id: str
     value_s: float
     at_s: float
+    trace_id: str = ""
 
 
 class Histogram:
@@ -188,6 +196,8 @@ class Counters:
     # Kafka
     commit_failures: Counter[str] = field(default_factory=Counter)  # by reason
     kafka_errors: Counter[str] = field(default_factory=Counter)  # by reason
+    # by what (password, certificates) and result (accepted, refused)
+    credential_reloads: Counter[tuple[str, str]] = field(default_factory=Counter)
     rebalances: Counter[str] = field(default_factory=Counter)  # assigned, revoked, lost
     rebalance_seconds: Histogram = field(default_factory=lambda: Histogram(REBALANCE_BUCKETS_S))
     # The worker itself

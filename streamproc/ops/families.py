@@ -81,6 +81,8 @@ def _add(family: HistogramMetricFamily, labels: tuple[str, ...], observed: Histo
             buckets.append((bound, total))
             continue
         named = {"alert_id": newest.alert_id}
+        if newest.trace_id:
+            named["trace_id"] = newest.trace_id
         shown = PrometheusExemplar(named, newest.value_s, newest.at_s)
         buckets.append((bound, total, shown))
     family.add_metric(labels, buckets, sum_s)

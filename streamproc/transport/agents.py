@@ -41,7 +41,7 @@ def define_detect_agent(
             with detector.sequences.moving(batch.tp):
                 detections = detector.process(batch, now_ms)
                 evaluated_s = time.perf_counter()
-                await publisher.publish(detections)
+                await publisher.publish(detections, now_ms)
             counters.phases["evaluate"].observe(evaluated_s - began_s)
             counters.phases["produce"].observe(time.perf_counter() - evaluated_s)
             _count_age(counters, batch, now_ms)
@@ -72,7 +72,8 @@ def define_clock(app: Any, rules: RulesInForce, publisher: Publisher, ends: Part
             if sequences.holds(partition) and consumer.is_read_to(partition, end):
                 with sequences.moving(partition):
                     idle_ms = asked_ms - CLOCK_SKEW_MS
-                    await publisher.publish(rules.detector.advance(partition, idle_ms, asked_ms))
+                    found = rules.detector.advance(partition, idle_ms, asked_ms)
+                    await publisher.publish(found, asked_ms)
         await consumer.write_state()
 
 

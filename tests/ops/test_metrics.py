@@ -392,6 +392,16 @@ def test_latency_names_an_alert_as_exemplar():
     assert line == f'{bucket} # {{alert_id="a-1"}} 0.3 {NOW_S}'
 
 
+def test_exemplar_names_the_trace_too_and_fits():
+    """OpenMetrics allows 128 characters of names and values; an alert's id has 64."""
+    counters = Counters()
+    exemplar = Exemplar("a" * 64, 0.3, NOW_S, "b" * 32)
+    counters.detection_latency["low"].observe(0.3, exemplar=exemplar)
+    text = openmetrics.generate_latest(metrics_registry(StreamprocCollector(counters, FACTS)))
+
+    assert f'# {{alert_id="{"a" * 64}",trace_id="{"b" * 32}"}} 0.3 ' in text.decode()
+
+
 def test_facts_can_be_replaced():
     """A scrape after a reload shows the new rules and the counts of those that stayed."""
     counters = busy_counters()
