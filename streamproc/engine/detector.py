@@ -20,6 +20,8 @@ from itertools import count
 from time import perf_counter
 from typing import Any, NamedTuple
 
+import msgspec
+
 from streamproc.engine.alert_json import TRUNCATED
 from streamproc.engine.alerts import AlertWriter, Match
 from streamproc.engine.batch import Batch
@@ -318,6 +320,10 @@ class Detector:
     ) -> None:
         """Note what the event can do in sequences; their state moves when the batch is through."""
         program = self._program
+        offers = program.sequences.offer_unread(record, sequences, self._wall_ms(now_ms), event)
+        if offers is not None:
+            tally.offers.extend(offers)
+            return
         shift = len(program.matchers)
 
         def on_error(rule: Rule, error: Exception) -> None:
@@ -344,15 +350,14 @@ class Detector:
             if batch.topic != self._file:
                 self._file = batch.topic
                 state.begin_file()
-            for scope, arrival in tally.offers:
-                in_order = arrival._replace(offset=next(self._order))
-                self._report(state.offer(scope, in_order), now_ms, tally)
+            in_order = [
+                (scope, msgspec.structs.replace(arrival, offset=next(self._order)))
+                for scope, arrival in tally.offers
+            ]
+            self._report(state.offer_all(in_order), now_ms, tally)
             return
         state = self.sequences.of((batch.topic, batch.partition))
-        for scope, arrival in tally.offers:
-            found = state.offer(scope, arrival)
-            if found:
-                self._report(found, now_ms, tally)
+        self._report(state.offer_all(tally.offers), now_ms, tally)
         self._report(state.advance(min(batch.last_timestamp_ms, now_ms)), now_ms, tally)
 
     def _note_faults(self, tally: Tally) -> None:

@@ -101,13 +101,19 @@ class SequenceRules:
         self.machines = {rule.name: rule.machine for rule in self.rules}
         self.by_name = {rule.name: rule for rule in self.rules}
         self.positions = {rule.name: position for position, rule in enumerate(self.rules)}
-        self._groups: dict[int, tuple[tuple[Candidate, ...], tuple[Group, ...]]] = {}
+        self._groups: dict[int, tuple[tuple[Candidate, ...], tuple[Group, ...], bool]] = {}
 
     def groups(self, candidates: tuple[Candidate, ...]) -> tuple[Group, ...]:
         """Return candidates by what orders their events. The same object is answered faster."""
+        return self._known_groups(candidates)[1]
+
+    def _known_groups(
+        self, candidates: tuple[Candidate, ...]
+    ) -> tuple[tuple[Candidate, ...], tuple[Group, ...], bool]:
+        """Return candidates, their groups, and whether host and time are all that these want."""
         known = self._groups.get(id(candidates))
         if known is not None and known[0] is candidates:
-            return known[1]
+            return known
         if len(self._groups) >= _GROUPS_MAX:
             self._groups.clear()
         by_clock: dict[Clock, tuple[list[Prospect], list[Candidate]]] = {}
@@ -122,38 +128,41 @@ class SequenceRules:
             Group(clock, tuple(prospects), tuple(asked))
             for clock, (prospects, asked) in by_clock.items()
         )
-        self._groups[id(candidates)] = candidates, groups
-        return groups
+        is_plain = not any(asked or clock[:2] != _USUAL[:2] for clock, _, asked in groups)
+        known = self._groups[id(candidates)] = candidates, groups, is_plain
+        return known
 
     def offer_unread(
         self,
         record: Record,
         candidates: tuple[Candidate, ...],
         wall_ms: int | None,
+        event: Event | None = None,
     ) -> list[Offer] | None:
-        """Return what a record can do in sequences as far as its head tells.
+        """Return what a record can do in sequences as far as its host and time tell.
 
         Args:
-            record: The record, undecoded.
+            record: The record.
             candidates: The rules that it may be part of.
             wall_ms: As in ``offers``.
+            event: Its event, if it was decoded for others; otherwise its head is read.
 
         Returns:
-            None when the record has to be decoded first.
+            None when more has to be known: the record has to be decoded for ``offers``.
         """
-        groups = self.groups(candidates)
-        for clock, _, asked in groups:
-            if asked or clock[:2] != _USUAL[:2]:
-                return None
-        head = read_head(record.value or b"")
+        _, groups, is_plain = self._known_groups(candidates)
+        if not is_plain:
+            return None
+        head = read_head(record.value or b"") if event is None else _head(event)
         if head is None:
             return None
         host_id, timestamp_ns = head
         broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
+        offset = record.offset
         return [
             Offer(
-                _scope(clock, host_id) if clock.rule else f"{_USUAL_SCOPE}{host_id}",
-                Arrival(timestamp_ns, None, record.offset, broker_ms, record, _NO_HITS, prospects),
+                _scope(clock, host_id) if clock.rule else f"{_USUAL_HOST}{host_id}",
+                Arrival(timestamp_ns, None, offset, broker_ms, record, _NO_HITS, prospects),
             )
             for clock, prospects, _ in groups
         ]
@@ -223,8 +232,15 @@ def _scope(clock: Clock, host_id: Any) -> str:
 
 # The clock of nearly every rule, and the only one that the head of a record has enough for.
 _USUAL: Final = Clock(DEFAULT_TIMESTAMP_FIELD, "", "")
-_USUAL_SCOPE: Final = _scope(_USUAL, "")
+_USUAL_HOST: Final = _scope(_USUAL, "")
 _NO_HITS: Final[Mapping[str, Hits]] = MappingProxyType({})
+
+
+def _head(event: Event) -> tuple[Any, int] | None:
+    """Return what ``read_head`` reads, of any type; None for an event that lacks one of both."""
+    stamps, host_ids = event.values("@timestamp"), event.values("host.id")
+    timestamp_ns = parse_instant(stamps[0]) if stamps else None
+    return None if timestamp_ns is None or not host_ids else (host_ids[0], timestamp_ns)
 
 
 def _arrival(

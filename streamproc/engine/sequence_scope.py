@@ -3,6 +3,9 @@
 Law of the file: everything here is plain values that a snapshot can hold; what moves them is
 ``streamproc.engine.sequences``. Orders and times of waiting events are decided here, in
 ``Lane.release``, and nowhere else.
+
+What there is one of for each waiting event is no business of the garbage collection: nothing in
+it ever points back to it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
 
 from streamproc.eql.sequence import Hits, JoinKey, SequenceState
 
@@ -36,7 +41,7 @@ class Prospect(NamedTuple):
 Prospects: TypeAlias = tuple[Prospect, ...]
 
 
-class Arrival(NamedTuple):
+class Arrival(msgspec.Struct, gc=False):
     """One event that can take part in sequences.
 
     Attributes:
@@ -61,12 +66,14 @@ class Arrival(NamedTuple):
 
     def ordinal(self) -> Ordinal:
         """Return its place in time: timestamp, tiebreaker (null last), then offset."""
-        kind = "text" if isinstance(self.tiebreaker, str) else ""
-        rest = 0 if self.tiebreaker is None else self.tiebreaker
-        return (self.timestamp_ns, self.tiebreaker is None, kind, rest, self.offset)
+        tiebreaker = self.tiebreaker
+        if tiebreaker is None:
+            return (self.timestamp_ns, True, "", 0, self.offset)
+        kind = "text" if isinstance(tiebreaker, str) else ""
+        return (self.timestamp_ns, False, kind, tiebreaker, self.offset)
 
 
-class Start(NamedTuple):
+class Start(msgspec.Struct, gc=False):
     """An event that may begin a sequence of a rule, which was not asked yet.
 
     Attributes:
@@ -82,8 +89,7 @@ class Start(NamedTuple):
     queries: tuple[int, ...]
 
 
-@dataclass(slots=True)
-class Held:
+class Held(msgspec.Struct, gc=False):
     """An event that waits, its place in time, and the broker time at which it came."""
 
     ordinal: Ordinal
@@ -126,9 +132,8 @@ class Lane:
                     break
                 last = held.ordinal if last is None else max(last, held.ordinal)
             self.arrived.popleft()
-        while self.heap and (
-            self.heap[0][0][0] < before_ns or (last is not None and self.heap[0][0] <= last)
-        ):
+        heap = self.heap
+        while heap and (heap[0][0][0] < before_ns or (last is not None and heap[0][0] <= last)):
             yield self.pop()
 
     def pop(self) -> Held:

@@ -37,7 +37,7 @@ from collections.abc import Iterable, Mapping
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import SequenceMatch, result
-from streamproc.engine.sequence_scope import LONG_AGO, Arrival, Deadline, Held, Lane, Scope
+from streamproc.engine.sequence_scope import LONG_AGO, NEVER, Arrival, Deadline, Held, Lane, Scope
 from streamproc.engine.sequence_starts import Reader, Starts
 from streamproc.eql.sequence import NS_PER_MS, SequenceMachine, Step
 
@@ -93,20 +93,36 @@ class PartitionSequences(Starts):
 
         Events up to the offset that a restored scope includes change nothing.
         """
-        scope = self._scopes.get(name)
-        if scope is None:
-            scope = self._scopes[name] = Scope()
-        if arrival.offset <= scope.offset:
-            return []
+        return self.offer_all([(name, arrival)])
+
+    def offer_all(self, offers: Iterable[tuple[str, Arrival]]) -> list[SequenceMatch]:
+        """Take events, each after the name of its scope, in offset order; as ``offer``."""
         found: list[SequenceMatch] = []
-        if name in self._before_file:
+        for name, arrival in offers:
+            scope = self._scopes.get(name)
+            if scope is None:
+                scope = self._scopes[name] = Scope()
+            if arrival.offset > scope.offset:
+                self._take_in(name, scope, arrival, found)
+        return found
+
+    def _take_in(
+        self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
+    ) -> None:
+        """Let time pass, and an event wait. For every event: calls are spared here."""
+        if self._before_file and name in self._before_file:
             self._enter_file(name, scope, arrival, found)
+        timestamp_ns = arrival.timestamp_ns
+        lateness_ms = self._limits.lateness_ms
         clock_ms = max(scope.clock_ms, self._clock_ms, arrival.broker_ms)
+        lane = scope.ordinary
+        arrived = lane.arrived
         # Time passes first, so that batches cut elsewhere give the same answer.
-        if self._is_due(scope, clock_ms):
+        is_waited = bool(arrived) and arrived[0].arrived_ms < clock_ms - lateness_ms
+        if is_waited or scope.deadlines or scope.ahead.heap:
             self._move(name, scope, clock_ms, found)
-        is_ahead = arrival.timestamp_ns > clock_ms * NS_PER_MS + self._lateness_ns
-        lane = scope.ahead if is_ahead else scope.ordinary
+        if timestamp_ns > clock_ms * NS_PER_MS + self._lateness_ns:
+            lane = scope.ahead
         ordinal = arrival.ordinal()
         if clock_ms - scope.clock_ms > self._limits.forget_ms:
             # Only late events for so long, or none: its clock went back for good. What it sends
@@ -118,9 +134,8 @@ class PartitionSequences(Starts):
             self._wait(name, scope, lane, Held(ordinal, arrival, clock_ms), found)
         due_ms = scope.due_ms
         # What came now is due no sooner than what waits already.
-        if due_ms is None or due_ms > clock_ms + self._limits.lateness_ms + 1 or scope.deadlines:
+        if due_ms is None or due_ms > clock_ms + lateness_ms + 1 or scope.deadlines:
             self._schedule(name, scope)
-        return found
 
     def advance(self, broker_ms: int) -> list[SequenceMatch]:
         """Let time pass: release what has waited long enough, settle and drop what is over.
@@ -220,14 +235,19 @@ class PartitionSequences(Starts):
         # Late events leave these alone: see above.
         scope.offset, scope.clock_ms = arrival.offset, clock_ms
         lane.add(held)
-        self._budget.waiting += 1
+        budget, limits = self._budget, self._limits
+        budget.waiting += 1
         self.changed.add(name)
         if lane is scope.ordinary:
             event_ns = min(arrival.timestamp_ns, clock_ms * NS_PER_MS)
-            scope.newest_ns = max(scope.newest_ns, event_ns)
-        if self._is_due(scope, clock_ms):
+            if event_ns > scope.newest_ns:
+                scope.newest_ns = event_ns
+        # Of what broker time releases nothing is new since the look before.
+        first_ns = scope.ordinary.heap[0][0][0] if scope.ordinary.heap else NEVER
+        if first_ns < scope.newest_ns - self._lateness_ns or scope.ahead.heap or scope.deadlines:
             self._move(name, scope, clock_ms, found)
-        self._release_surplus(name, scope, lane, found)
+        if len(lane.heap) > limits.buffer_max or budget.waiting > limits.waiting_max:
+            self._release_surplus(name, scope, lane, found)
 
     def _enter_file(
         self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
@@ -244,16 +264,6 @@ class PartitionSequences(Starts):
                 self._release(name, scope, lane.pop(), found, is_ahead=lane is scope.ahead)
             lane.frontier = None
         scope.newest_ns = LONG_AGO
-
-    def _is_due(self, scope: Scope, clock_ms: int) -> bool:
-        """Return whether ``_move`` could change anything; cheap, for it seldom can."""
-        lane = scope.ordinary
-        if lane.heap and (
-            lane.heap[0][0][0] < scope.newest_ns - self._lateness_ns
-            or lane.arrived[0].arrived_ms < clock_ms - self._limits.lateness_ms
-        ):
-            return True
-        return bool(scope.ahead.heap or scope.deadlines)
 
     def _move(self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]) -> None:
         """Release what is due and settle what is over."""
