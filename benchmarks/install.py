@@ -52,9 +52,9 @@ def rsigma() -> Path:
         if shutil.which("cargo") is None:
             raise NotInstalledError("there is no cargo: install Rust")
         target = CACHE / "rsigma-target"
-        # Without its daemon: offline evaluation is all that is asked for, and it is faster so
-        # (one copy of each event less) and built in a third of the time.
-        options = ["--version", RSIGMA_VERSION, "--locked", "--no-default-features"]
+        # With its daemon, though only offline evaluation is asked for: 0.23.0 does not compile
+        # without it.
+        options = ["--version", RSIGMA_VERSION, "--locked"]
         command = ["nice", "-n", "10", "cargo", "install", "rsigma", *options]
         _run([*command, "--root", str(folder)], {"CARGO_TARGET_DIR": str(target)})
         shutil.rmtree(target, ignore_errors=True)
