@@ -21,6 +21,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from faust.types import TP
 
 from streamproc.ops.counters import Counters, Lag
+from streamproc.ops.logs import record_fields
 from streamproc.transport.batch import RecordBatch
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Positions:
             "%s[%d]: the committed offset %d is beyond the end of the partition, which was deleted"
             " and made anew, or truncated; reading on from %d, the beginning of what is there",
             tp.topic, tp.partition, expected, first,
+            extra=record_fields(tp.topic, tp.partition, first),
         )  # fmt: skip
         if (lag := self._lag(tp)) is not None:
             lag.empty = (-1, -1)
@@ -118,6 +120,7 @@ class Positions:
                     " read: offsets %d to %d; reading on from %d. Raise the retention or add"
                     " workers",
                     tp.topic, tp.partition, lost, gap.start, gap.start + lost - 1, gap.stop,
+                    extra=record_fields(tp.topic, tp.partition, gap.start),
                 )  # fmt: skip
 
     def _lag(self, tp: TP) -> Lag | None:

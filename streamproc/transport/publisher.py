@@ -15,6 +15,7 @@ from streamproc.engine.trace_context import trace_id
 from streamproc.model import Output
 from streamproc.ops.counters import Counters, Exemplar
 from streamproc.transport.canary import Canary
+from streamproc.transport.letter_log import LetterLog
 from streamproc.transport.producer import Outgoing
 
 BeginSpan = Callable[[Output, int], Callable[[], None]]
@@ -53,6 +54,7 @@ class Publisher:
         self._counters = counters
         self._canary = canary
         self._begin_span = begin_span
+        self._letter_log = LetterLog()
 
     async def publish(self, detections: Detections, began_ms: int) -> None:
         """Queue all outputs; waits only while the producer's queue is full.
@@ -78,6 +80,7 @@ class Publisher:
         ):
             for output in outputs:
                 await producer.produce(Outgoing(topic, *output[:3]))
+        self._letter_log.tell(detections.dead_letters)
 
     def _timing(self, output: Output, began_ms: int) -> Callable[[], None]:
         """Return what is to be called when the alert is acknowledged (the producer's thread)."""

@@ -6,23 +6,37 @@ import logging
 import logging.config
 
 import pytest
+from confluent_kafka import KafkaException
 
-from streamproc.ops.logs import REPEAT_INTERVAL_S, RepeatFilter, logging_config
+from streamproc.errors import ConfigError
+from streamproc.ops.logs import REPEAT_INTERVAL_S, RepeatFilter, logging_config, record_fields
+
+SECRET = "net use /user:admin hunter2"  # as a command line may say it
 
 
 @pytest.fixture
-def logged(capsys, request):
-    """What is written on standard error under a configuration."""
+def logged(written):
+    """What is written of one line of ours and one of Faust's."""
 
-    def write(level, log_format):
+    def say(log):
+        log.info("a rule is %s", "out")
+        logging.getLogger("faust.worker").info("step by step")
+
+    return lambda level, log_format: written(level, log_format, say)
+
+
+@pytest.fixture
+def written(request):
+    """What is written under a configuration, by a function that gets our logger."""
+
+    def write(level, log_format, say):
         kept = logging.root.handlers[:], logging.root.level
         request.addfinalizer(lambda: _restore(*kept))
         logging.config.dictConfig(logging_config(level, log_format))
         stream = io.StringIO()
         for handler in logging.root.handlers:
             handler.setStream(stream)
-        logging.getLogger("streamproc.test").info("a rule is %s", "out")
-        logging.getLogger("faust.worker").info("step by step")
+        say(logging.getLogger("streamproc.test"))
         return stream.getvalue()
 
     return write
@@ -49,7 +63,55 @@ def test_json_lines_are_ecs(logged):
 
     assert (entry["message"], entry["log.level"]) == ("a rule is out", "info")
     assert entry["log"]["logger"] == "streamproc.test"
+    assert entry["event"]["dataset"] == entry["service"]["name"] == "streamproc"
     assert "@timestamp" in entry
+
+
+def test_line_about_a_record_says_where_it_lies(written):
+    """As fields of the JSON form."""
+    extra = record_fields("events", 3, 41, ["r-1"])
+    (line,) = written("INFO", "json", lambda log: log.warning("odd", extra=extra)).splitlines()
+    entry = json.loads(line)
+
+    assert entry["kafka"] == {"topic": "events", "partition": 3, "offset": 41}
+    assert entry["rule"]["id"] == ["r-1"]
+    assert "offset" not in record_fields("events", 3)["kafka"]
+
+
+def say_it_all(log):
+    """Every way in which an error comes into the log."""
+    error = ValueError(SECRET)
+    log.error("it failed: %r and %s", error, error)
+    try:
+        raise KeyError(SECRET)
+    except KeyError:
+        log.exception("it failed")
+    try:
+        raise ConfigError("a setting") from error
+    except ConfigError:
+        log.exception("it failed")
+    log.error("it failed", exc_info=error)
+    log.error("a mapping: %(error)s", {"error": "plain"})
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_texts_of_unexpected_errors_are_withheld(written, log_format):
+    """They may quote an event; the types, the tracebacks and our own texts remain."""
+    text = written("INFO", log_format, say_it_all)
+
+    assert SECRET not in text
+    assert all(word in text for word in ("ValueError", "KeyError", "ConfigError: a setting"))
+    assert "say_it_all" in text
+    assert "a mapping: plain" in text
+    assert SECRET in written("DEBUG", log_format, say_it_all)
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigError("no file"), OSError(2, "no file"), KafkaException("no file")]
+)
+def test_texts_of_expected_errors_are_shown(written, error):
+    """They speak of settings, files and brokers."""
+    assert "no file" in written("INFO", "text", lambda log: log.error("it failed: %s", error))
 
 
 def test_level_is_kept(logged):

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.detector import Detections
-from streamproc.model import Output, Place
+from streamproc.model import Output, Place, Record
 from streamproc.ops.counters import Counters
 from streamproc.transport.faults import DeliveryFailedError
 from streamproc.transport.publisher import OutputTopics, Publisher
@@ -33,7 +34,9 @@ def output(name: str) -> Output:
     return Output(name.encode(), b"{}", [("h", name.encode())])
 
 
-DETECTIONS = Detections([output("a1"), output("a2")], [output("r")], [output("d")])
+RECORD = Record(b"{", "events", 0, 41, 0, [("h", b"d")])
+LETTER = dead_letter(RECORD, "json", "not JSON", "digest", 10_000)
+DETECTIONS = Detections([output("a1"), output("a2")], [output("r")], [LETTER])
 NOW_MS = 1_800_000_000_000
 TOPICS = OutputTopics("alerts", "requests", "letters")
 
@@ -47,7 +50,7 @@ def test_each_kind_goes_to_its_topic():
         ("alerts", b"a1", b"{}", [("h", b"a1")]),
         ("alerts", b"a2", b"{}", [("h", b"a2")]),
         ("requests", b"r", b"{}", [("h", b"r")]),
-        ("letters", b"d", b"{}", [("h", b"d")]),
+        ("letters", b"events:0:41", b"{", LETTER.headers),
     ]
 
 
