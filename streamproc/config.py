@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
 from streamproc.errors import ConfigError
 
@@ -121,6 +121,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Secret to the file that it was read from, if it was; told by ``config_sources``.
+    _secret_files: dict[str, Path] = PrivateAttr(default_factory=dict)
+
     # --- Kafka: where, and as whom
     bootstrap_servers: str = setting(
         "localhost:9092", "Kafka brokers to ask first: host:port, comma-separated", min_length=1
@@ -155,6 +158,22 @@ class Settings(BaseModel):
     ssl_key_password: SecretStr | None = setting(None, "Password of the private key")
     ssl_endpoint_identification: Literal["https", "none"] = setting(
         "https", "Whether a broker's certificate must bear its host name"
+    )
+    credentials_reload_interval_s: float = setting(
+        10,
+        "Time between looks for a changed password file and certificates, which are then used"
+        " without a restart; 0: never",
+        unit="s",
+        ge=0,
+        le=86_400,
+    )
+    refusal_exit_s: float = setting(
+        60,
+        "Time for which Kafka may refuse login, certificate or rights before the worker ends"
+        " itself; 0: for ever",
+        unit="s",
+        ge=0,
+        le=86_400,
     )
     kafka_options: dict[str, KafkaOption] = setting(
         dict, "Further librdkafka options for consumer and producer", default_text="none"
@@ -313,6 +332,14 @@ class Settings(BaseModel):
     metrics_port: int = setting(
         9464, "Port of /metrics and the health pages; 0 serves none", ge=0, le=65_535
     )
+    otel_endpoint: str | None = setting(
+        None,
+        "Address of an OpenTelemetry collector (OTLP over HTTP, such as http://collector:4318) that"
+        " gets traces and metrics; needs streamproc[otel]",
+    )
+    otel_metrics_interval_s: float = setting(
+        60, "Time between metrics for otel_endpoint; 0 sends traces alone", unit="s", ge=0, le=3_600
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
         "INFO", "Least severe log lines that are written"
     )
@@ -323,6 +350,11 @@ class Settings(BaseModel):
     def _with_shipped_rules_found(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(rules_path(path) for path in paths)
 
+    @property
+    def secret_files(self) -> dict[str, Path]:
+        """Name of a secret to the file that it was read from, to be read again."""
+        return self._secret_files
+
     def problems(self) -> list[Problem]:
         """What is wrong with the settings as a whole; empty when a client can be made of them."""
         return [
@@ -330,16 +362,9 @@ class Settings(BaseModel):
             *self._file_problems(),
             *self._size_problems(),
             *self._option_problems(),
+            *self._telemetry_problems(),
         ]
 
-    otel_endpoint: str | None = setting(
-        None,
-        "Address of an OpenTelemetry collector (OTLP over HTTP, such as http://collector:4318) that"
-        " gets traces and metrics; needs streamproc[otel]",
-    )
-    otel_metrics_interval_s: float = setting(
-        60, "Time between metrics for otel_endpoint; 0 sends traces alone", unit="s", ge=0, le=3_600
-    )
     def librdkafka_client_options(self) -> dict[str, KafkaOption]:
         """What consumer, producer and admin client have in common, as librdkafka names it.
 
@@ -362,7 +387,6 @@ class Settings(BaseModel):
                 "ssl.key.location": self.ssl_key_file,
             }
             options.update({name: str(path) for name, path in files.items() if path})
-            *self._telemetry_problems(),
             if self.ssl_key_password is not None:
                 options["ssl.key.password"] = _revealed(self.ssl_key_password)
         return options | self.kafka_options
@@ -428,13 +452,6 @@ class Settings(BaseModel):
             for name in sorted(self.kafka_options.keys() & OWNED_OPTIONS.keys())
         ]
 
-
-SECRETS = frozenset({"sasl_password", "ssl_key_password"})
-"""Settings that are masked wherever they are shown, and may be given as ``<name>_file``."""
-
-
-def _revealed(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret is not None else ""
     def _telemetry_problems(self) -> list[Problem]:
         if not self.otel_endpoint:
             return []
@@ -453,3 +470,15 @@ def _revealed(secret: SecretStr | None) -> str:
             return [Problem("otel_endpoint", reason)]
         return []
 
+
+SECRETS = frozenset({"sasl_password", "ssl_key_password"})
+"""Settings that are masked wherever they are shown, and may be given as ``<name>_file``."""
+
+
+def secret_of(text: str) -> str:
+    """Return the secret in a file: editors end it with a line break that is no part of it."""
+    return text.rstrip("\r\n")
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from streamproc.config import SECRETS, SHIPPED_RULES, Settings
+from streamproc.config import SECRETS, SHIPPED_RULES, Settings, secret_of
 from streamproc.errors import ConfigError
 
 PREFIX = "STREAMPROC_"
@@ -61,6 +61,7 @@ class Given:
 
     value: Any
     origin: str
+    secret_file: Path | None = None
 
 
 def load_settings(
@@ -91,6 +92,9 @@ def load_settings(
     for source in sources:
         given.update(_with_secrets_read(source))
     settings = _validated(given)
+    for name, entry in given.items():
+        if entry.secret_file is not None:
+            settings.secret_files[name] = entry.secret_file
     origins = {
         name: given[name].origin if name in given else "default" for name in Settings.model_fields
     }
@@ -248,15 +252,15 @@ def _with_secrets_read(source: Mapping[str, Given]) -> dict[str, Given]:
                 f"{name}: given twice, by {result[name].origin} and by {named.origin}"
             )
         try:
-            text = Path(named.value).read_text(encoding="utf-8")
+            path = Path(named.value)
+            text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError, TypeError) as error:
             reason = getattr(error, "strerror", None) or "it is not a text file"
             raise ConfigError(
                 f"{name}{FILE_SUFFIX} = {named.value} (from {named.origin}):"
                 f" cannot be read: {reason}"
             ) from None
-        # Editors end a file with a line break that is no part of the secret.
-        result[name] = Given(text.rstrip("\r\n"), f"{named.origin} ({named.value})")
+        result[name] = Given(secret_of(text), f"{named.origin} ({named.value})", path)
     return result
 
 

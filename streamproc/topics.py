@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from streamproc.config import KIB, MIB, Settings
 from streamproc.errors import ConfigError
+from streamproc.refusals import cause_of, in_words
 
 TIMEOUT_S = 30.0
 # Errors that waiting does not mend: wrong credentials or certificates, either side's.
@@ -206,9 +207,9 @@ def _connect(settings: Settings) -> AdminClient:
 
 
 def _unreachable(settings: Settings, error: KafkaError) -> ConfigError:
-    return ConfigError(
-        f"Kafka at {settings.bootstrap_servers} (bootstrap_servers): {_words(error)}"
-    )
+    reason = cause_of(error, settings.librdkafka_client_options())
+    words = in_words(reason, error.str()) if reason else _words(error)
+    return ConfigError(f"Kafka at {settings.bootstrap_servers} (bootstrap_servers): {words}")
 
 
 def _config(record_bytes_max: int, retention_ms: int, min_insync_replicas: int) -> dict[str, str]:

@@ -30,7 +30,8 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
     "measured": (),
     "capacity": ("streamproc.errors", "streamproc.measured"),
     "ndjson": ("streamproc.errors",),
-    "topics": ("streamproc.config", "streamproc.errors"),
+    "refusals": (),
+    "topics": ("streamproc.config", "streamproc.errors", "streamproc.refusals"),
     "eql": (),
     "ruleset": ("streamproc.eql", "streamproc.errors", "streamproc.model"),
     "engine": (
@@ -52,6 +53,7 @@ ALLOWED_IMPORTS: dict[str, tuple[str, ...]] = {
         "streamproc.errors",
         "streamproc.model",
         "streamproc.ops",
+        "streamproc.refusals",
         "streamproc.ruleset",
         "streamproc.topics",
         "streamproc.__version__",

@@ -19,8 +19,21 @@ TRUNCATED_OUTPUTS = ("alert", "dead_letter")
 REQUEST_KINDS = ("default", "rule")
 REQUEST_RESULTS = ("resolved", "partial", "unresolvable")
 REBALANCE_REASONS = ("assigned", "revoked", "lost")
-# As streamproc.transport.faults names them.
-ERROR_REASONS = ("auth", "authorization", "tls", "timeout", "fenced", "other")
+# As streamproc.refusals and streamproc.transport.faults name them.
+ERROR_REASONS = (
+    "auth",
+    "auth_rotated",
+    "authorization",
+    "tls",
+    "tls_authority",
+    "tls_expired",
+    "tls_hostname",
+    "timeout",
+    "fenced",
+    "other",
+)
+CREDENTIALS = ("password", "certificates")
+RELOAD_RESULTS = ("accepted", "refused")
 COMMIT_REASONS = (*ERROR_REASONS, "outputs_failed", "outputs_pending", "rebalance", "unavailable")
 
 
@@ -123,6 +136,14 @@ def kafka_metrics(counters: Counters) -> Iterator[Metric]:
         "reason",
         counters.kafka_errors,
         ERROR_REASONS,
+    )
+    yield counter_of_pairs(
+        "streamproc_credential_reloads",
+        "Changed password files and certificates, by whether they are in use now; refused ones are"
+        " tried again.",
+        ("what", "result"),
+        counters.credential_reloads,
+        product(CREDENTIALS, RELOAD_RESULTS),
     )
 
 

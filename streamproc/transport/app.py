@@ -12,6 +12,8 @@ import shutil
 import signal
 import tempfile
 import threading
+from collections import ChainMap
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -30,16 +32,18 @@ from streamproc.ops.health import STUCK_S, Health
 from streamproc.ops.logs import logging_config
 from streamproc.ops.metrics import MetricsServer, Pages, serve_metrics
 from streamproc.ops.pages import health_pages
+from streamproc.refusals import in_words
 from streamproc.ruleset.loader import Progress, load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
 from streamproc.transport.agents import define_canary, define_clock, define_detect_agent
 from streamproc.transport.batch import BatchTopic
 from streamproc.transport.canary import Canary
+from streamproc.transport.credentials import Credentials
 from streamproc.transport.ends import PartitionEnds
 from streamproc.transport.facts import worker_facts
 from streamproc.transport.in_force import Ready, RulesInForce
-from streamproc.transport.options import TransportOptions
+from streamproc.transport.options import TransportOptions, options_of
 from streamproc.transport.publisher import OutputTopics, Publisher
 from streamproc.transport.reload import Reloader, tell_rules
 from streamproc.transport.sequence_store import SequenceStore, StateTopic
@@ -87,8 +91,13 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     if settings.canary_interval_s:
         canary = Canary(counters, health, settings.events_topic, settings.canary_topic)
     rules = RulesInForce(ready(settings, ruleset, counters, canary=canary))
-    store = sequence_store(settings, rules, counters)
-    app.streamproc_options = transport_options(settings, counters, health, store)
+    # One dictionary for all clients, made now or later: a changed password is written into it.
+    shared: dict[str, Any] = settings.librdkafka_client_options()
+    client = ChainMap({"bootstrap.servers": settings.bootstrap_servers}, shared)
+    store = sequence_store(settings, client, rules, counters)
+    app.streamproc_options = transport_options(
+        settings, counters, health, store, client=shared, rights=lambda: _rights(settings, rules)
+    )
     events = BatchTopic(app, topics=[settings.events_topic], allow_empty=True)
     telemetry = telemetry_of(settings)
     publisher = Publisher(
@@ -101,7 +110,8 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
         begin_span=None if telemetry is None else telemetry.begin_span,
     )
     define_detect_agent(app, events, rules, publisher, counters)
-    define_clock(app, rules, publisher, PartitionEnds(_client(settings)))
+    ends = PartitionEnds(client)
+    define_clock(app, rules, publisher, ends)
     if canary is not None:
         define_canary(app, canary, settings.canary_interval_s)
     facts = worker_facts(settings, ruleset)
@@ -112,6 +122,8 @@ def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = 
     if telemetry is not None:
         define_telemetry(app, telemetry, counters, collector)
     _reload_rules(app, settings, counters, rules, store, collector, canary)
+    credentials = Credentials(client, shared, settings.secret_files, counters, ends.renew)
+    _follow_credentials(app, settings, credentials)
     _tell_when_ready(app, settings)
     return app
 
@@ -148,28 +160,68 @@ def load_worker_rules(settings: Settings) -> RuleSet:
 
 
 def run_app(app: Any) -> NoReturn:
-    """Run a worker until a signal or an error ends it; exits the process."""
+    """Run a worker until a signal or an error ends it; exits the process.
+
+    With an exit code of ``streamproc.refusals`` when it crashed because Kafka refused something.
+    """
     worker = faust.Worker(app, loglevel="INFO", redirect_stdouts=False)
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        refusal = options_of(app).broker_errors.crash
+        if not end.code or refusal is None:
+            raise
+        logger.critical(
+            "the worker has ended: %s (exit code %d)",
+            in_words(refusal.reason, refusal.text), refusal.exit_code,
+        )  # fmt: skip
+        raise SystemExit(refusal.exit_code) from None
     raise SystemExit(0)
 
 
-def sequence_store(settings: Settings, rules: RulesInForce, counters: Counters) -> SequenceStore:
+def sequence_store(
+    settings: Settings, client: Mapping[str, Any], rules: RulesInForce, counters: Counters
+) -> SequenceStore:
     """Return the store of the sequence state, in use from the first sequence rule on."""
     return SequenceStore(
         rules.detector.sequences,
         StateTopic(settings.sequence_state_topic, settings.events_topic, settings.group_id),
-        _client(settings),
+        client,
         counters,
         interval_s=settings.sequence_state_interval_s,
         is_used=rules.has_sequences,
     )
 
 
-def _client(settings: Settings) -> dict[str, Any]:
-    """Settings of the clients beside Faust's consumer and producer."""
-    options = settings.librdkafka_client_options()
-    return {**options, "bootstrap.servers": settings.bootstrap_servers}
+def _rights(settings: Settings, rules: RulesInForce) -> dict[str, set[str]]:
+    """Return the rights on topics that this worker needs, with the rules in force now."""
+    wanted = {
+        settings.events_topic: {"READ"},
+        settings.alerts_topic: {"WRITE"},
+        settings.context_requests_topic: {"WRITE"},
+        settings.dead_letters_topic: {"WRITE"},
+    }
+    if rules.has_sequences:
+        wanted[settings.sequence_state_topic] = {"READ", "WRITE"}
+    if settings.canary_interval_s:
+        wanted[settings.events_topic].add("WRITE")
+        wanted[settings.canary_topic] = {"WRITE"}
+    return wanted
+
+
+def _follow_credentials(app: Any, settings: Settings, credentials: Credentials) -> None:
+    """Use changed passwords and certificates when their files change."""
+    interval_s = settings.credentials_reload_interval_s
+    if credentials.is_idle or not interval_s:
+        return
+
+    @app.service
+    class Followed(Service):
+        """Looks at the files while the worker runs."""
+
+        @Service.task
+        async def _follow(self) -> None:
+            await credentials.follow(lambda: app.consumer, interval_s)
 
 
 def transport_options(
@@ -177,10 +229,13 @@ def transport_options(
     counters: Counters,
     health: Health | None = None,
     store: SequenceStore | None = None,
+    *,
+    client: dict[str, Any] | None = None,
+    rights: Callable[[], Mapping[str, Collection[str]]] = dict,
 ) -> TransportOptions:
     """Return the transport's part of the settings."""
     return TransportOptions(
-        client=settings.librdkafka_client_options(),
+        client=settings.librdkafka_client_options() if client is None else client,
         producer={
             "message.max.bytes": max(
                 settings.output_bytes_max + _FRAMING_BYTES,
@@ -192,6 +247,8 @@ def transport_options(
         batches_in_flight=settings.batches_in_flight,
         batch_age_max_s=settings.batch_age_max_s,
         leaves_group=settings.leave_group_on_stop,
+        refusal_exit_s=settings.refusal_exit_s,
+        wanted_rights=rights,
         counters=counters,
         health=health or Health(),
     )

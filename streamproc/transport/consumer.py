@@ -26,14 +26,15 @@ from faust.types.enums import ProcessingGuarantee
 
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Partition
+from streamproc.refusals import refusal_of
 from streamproc.transport.ack import AckLog, NoIndex
+from streamproc.transport.broker_errors import GROUP
 from streamproc.transport.faults import (
     DeliveryFailedError,
     DeliveryPendingError,
     Verdict,
     commit_reason,
     commit_verdict,
-    reason_of,
 )
 from streamproc.transport.handover import DeliveringConsumer
 from streamproc.transport.heartbeat import Heartbeat
@@ -44,7 +45,6 @@ from streamproc.transport.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 10.0
-ERROR_LOG_INTERVAL_S = 10.0  # librdkafka repeats itself several times a second
 # Collect the youngest generation every 100,000 containers instead of every 700: a batch makes
 # some thousand short-lived messages, and each pass would walk them in vain.
 GC_THRESHOLDS = (100_000, 20, 100)
@@ -68,8 +68,8 @@ class Consumer(DeliveringConsumer):
         self._rebalance_from_s: float | None = None
         self._commit_attempt_s: float | None = None
         self._lets_go = False
+        self._producer_is_old = False
         self._heap_frozen = False
-        self._error_logged_s: dict[int, float] = {}
         no_index = NoIndex()
         # In place of Faust's list and set of offsets; see the ack module.
         self._acked: Any = defaultdict(self._new_log)
@@ -144,21 +144,17 @@ class Consumer(DeliveringConsumer):
         return since is not None and time.monotonic() - since > self.options.commit_stall_max_s
 
     def kafka_error(self, error: KafkaError) -> None:
-        """Count and log an error of librdkafka; a fatal one crashes the worker."""
-        self._counters.kafka_errors[reason_of(error)] += 1
-        now = time.monotonic()
-        if now - self._error_logged_s.get(error.code(), -ERROR_LOG_INTERVAL_S) >= (
-            ERROR_LOG_INTERVAL_S
-        ):
-            self._error_logged_s[error.code()] = now
-            logger.error("Kafka: %s (%s)", error.str(), error.name())
+        """Take an error of librdkafka; a fatal one crashes the worker."""
+        self.options.broker_errors.tell(error, "consumer")
         if error.fatal():
+            self.options.broker_errors.end_for(error)
             self._crash_soon(KafkaException(error))
 
     def poll_failed(self, error: Exception) -> None:
         """Crash: the poll thread has ended by ``error``."""
         if isinstance(error, KafkaException):
-            self._counters.kafka_errors[reason_of(error.args[0])] += 1
+            self.options.broker_errors.tell(error.args[0], "consumer")
+            self.options.broker_errors.end_for(error.args[0])
         self._crash_soon(error)
 
     async def on_task_error(self, exc: BaseException) -> None:
@@ -197,6 +193,7 @@ class Consumer(DeliveringConsumer):
         self._rebalance_from_s = None
         self._counters.rebalance_seconds.observe(time.monotonic() - began_s)
         self.options.health.has_assignment = True
+        self.options.broker_errors.worked(GROUP)
 
     def _tell_assignor(self, tps: Iterable[TP]) -> None:
         # Kafka's range assignment gives a worker the same partition numbers of topics with equal
@@ -243,6 +240,46 @@ class Consumer(DeliveringConsumer):
         await self.on_partitions_revoked(tps)
         if self._poller is not None:
             self._poller.release_all()
+        if self._producer_is_old:
+            await self._renew_producer()
+
+    async def renew(self) -> bool:
+        """Make the clients anew, of the settings as they are now; False: try again later.
+
+        The producer has its turn between revocation and assignment, when no output is made.
+
+        Raises:
+            KafkaException: librdkafka refuses the settings; the clients stay as they are.
+        """
+        if self._poller is None:
+            return True
+        self._producer_is_old = True
+        try:
+            await self._poller.renew(
+                consumer_settings(
+                    bootstrap_servers(self.transport.url), self.app.conf, self.options
+                )
+            )
+            if self._producer_is_old:  # nothing was assigned, so nothing was revoked
+                await self._renew_producer()
+            return not self._producer_is_old
+        finally:
+            self._producer_is_old = False
+            if self._heartbeat is not None:
+                self._heartbeat.renew()
+
+    async def _renew_producer(self) -> None:
+        producer: Any = self.app.producer
+        self._producer_is_old = not await producer.renew()
+
+    def set_login(self, username: str, password: str) -> None:
+        """Log in with these from the next connection on."""
+        if self._poller is not None:
+            self._poller.tell(lambda consumer: consumer.set_sasl_credentials(username, password))
+        producer: Any = self.app.producer
+        producer.set_login(username, password)
+        if self._heartbeat is not None:
+            self._heartbeat.renew()
 
     def ack_logs(self) -> dict[TP, AckLog]:
         """Return what is handed out and acknowledged of each partition (any thread)."""
@@ -365,10 +402,15 @@ class Consumer(DeliveringConsumer):
                 await self._commit_failed(place.error)
             else:
                 committed[TP(place.topic, place.partition)] = place.offset
+        if committed:
+            self.options.broker_errors.worked("consumer")
+            self.options.broker_errors.worked(GROUP)
         return committed
 
     async def _commit_failed(self, error: KafkaError) -> None:
         self._counters.commit_failures[commit_reason(error)] += 1
+        if refusal_of(error):
+            self.options.broker_errors.tell(error, "consumer")
         verdict = commit_verdict(error)
         if verdict is Verdict.REPLAY:
             # The group is rebalancing: what is not committed is read again by the next owner.

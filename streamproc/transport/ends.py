@@ -30,8 +30,12 @@ class PartitionEnds:
     """
 
     def __init__(self, client: Mapping[str, Any]) -> None:
-        self._client = {"client.id": "streamproc-ends", **client}
+        self._client = client
         self._admin: AdminClient | None = None
+
+    def renew(self) -> None:
+        """Use what the settings are now from the next question on."""
+        self._admin = None
 
     async def of(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the offset after the last record of each partition whose broker answers."""
@@ -39,7 +43,10 @@ class PartitionEnds:
         if not places:
             return {}
         if self._admin is None:
-            self._admin = AdminClient(self._client, logger=logging.getLogger("streamproc.kafka"))
+            self._admin = AdminClient(
+                {"client.id": "streamproc-ends", **self._client},
+                logger=logging.getLogger("streamproc.kafka"),
+            )
         latest: Any = OffsetSpec.latest
         wanted = {place: latest() for place in places}
         try:

@@ -1,7 +1,8 @@
 """What a Kafka error means: its label for metrics, and what a commit does about it.
 
 Law of the file: every ``KafkaError`` maps to a word of a bounded set, and only errors that are
-known to be harmless are retried; whatever is not named here ends the worker.
+known to be harmless are retried; whatever is not named here ends the worker. What brokers refuse
+is retried for a time, which ``streamproc.transport.broker_errors`` keeps.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from enum import Enum
 from confluent_kafka import KafkaError
 
 from streamproc.errors import StreamprocError
+from streamproc.refusals import refusal_of
 
 
 class DeliveryFailedError(StreamprocError):
@@ -25,21 +27,11 @@ class Verdict(Enum):
     """What to do after a commit failed."""
 
     REPLAY = "replay"  # the group moved on: the events will be processed again
-    RETRY = "retry"  # the broker is away: the next commit carries the same offsets
+    RETRY = "retry"  # the broker is away or refuses: the next commit carries the same offsets
     CRASH = "crash"  # nobody knows better: end the worker, replay after the restart
 
 
 _REASONS: dict[str, frozenset[int]] = {
-    "auth": frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}),
-    "authorization": frozenset(
-        {
-            KafkaError.TOPIC_AUTHORIZATION_FAILED,
-            KafkaError.GROUP_AUTHORIZATION_FAILED,
-            KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        }
-    ),
-    "tls": frozenset({KafkaError._SSL}),
     "timeout": frozenset(
         {
             KafkaError._TIMED_OUT,
@@ -86,8 +78,8 @@ _BROKER_AWAY = frozenset(
 
 
 def reason_of(error: KafkaError) -> str:
-    """Return auth, authorization, tls, timeout, fenced or other."""
-    return _BY_CODE.get(error.code(), "other")
+    """Return a reason of ``streamproc.refusals``, or timeout, fenced or other."""
+    return refusal_of(error) or _BY_CODE.get(error.code(), "other")
 
 
 def commit_verdict(error: KafkaError) -> Verdict:
@@ -95,7 +87,7 @@ def commit_verdict(error: KafkaError) -> Verdict:
     code = error.code()
     if code in _GROUP_MOVED_ON:
         return Verdict.REPLAY
-    if code in _BROKER_AWAY or error.retriable():
+    if code in _BROKER_AWAY or error.retriable() or refusal_of(error):
         return Verdict.RETRY
     return Verdict.CRASH
 

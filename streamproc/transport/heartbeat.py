@@ -42,6 +42,8 @@ class Heartbeat:
             self._counters,
             self._health,
             consumer.batch_topics,
+            options.broker_errors,
+            options.wanted_rights,
         )
         self._task: asyncio.Future[None] | None = None
         self._errors = 0
@@ -53,6 +55,10 @@ class Heartbeat:
         """Beat from now on."""
         self._probe.start()
         self._task = asyncio.ensure_future(self._run())
+
+    def renew(self) -> None:
+        """Ask the brokers by a new client from now on."""
+        self._probe.renew()
 
     def stop(self) -> None:
         """Beat no more; the worker counts as stopping."""

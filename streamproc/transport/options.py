@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
 from streamproc.ops.health import Health
+from streamproc.transport.broker_errors import BrokerErrors
 
 
 class StateStore(Protocol):
@@ -92,12 +93,16 @@ class TransportOptions:
         drain_timeout_s: Seconds that a revocation or a stop waits for agents to finish.
         leaves_group: Whether a member with a ``group.instance.id`` leaves the group when it stops
             (one without always does); else its partitions wait for its return.
+        refusal_exit_s: Seconds for which brokers may refuse the worker before it is ended; 0: for
+            ever.
+        wanted_rights: Topic to the operations (``READ``, ``WRITE``) that this worker needs.
         crash_exit_s: Seconds that a crashed worker has to stop by itself before it is ended.
         tune_gc: Freeze the heap and raise the collector's thresholds after the first assignment.
         store: State that has to be written before an offset is committed; None: there is none.
         counters: What is counted, once per batch.
         health: Is told of progress and of what is waited for; others ask it.
         terminate: Ends the process at once with an exit code; replaced in tests.
+        broker_errors: Takes what the clients report.
     """
 
     client: ClientSettings = field(default_factory=dict)
@@ -111,14 +116,19 @@ class TransportOptions:
     commit_stall_max_s: float = 5.0
     drain_timeout_s: float = 10.0
     leaves_group: bool = False
+    refusal_exit_s: float = 60.0
+    wanted_rights: Callable[[], Mapping[str, Collection[str]]] = dict
     crash_exit_s: float = 30.0
     tune_gc: bool = True
     store: StateStore | None = None
     counters: Counters = field(default_factory=Counters)
     health: Health = field(default_factory=Health)
     terminate: Callable[[int], None] = os._exit
+    broker_errors: BrokerErrors = field(init=False)
 
     def __post_init__(self) -> None:
+        errors = BrokerErrors(self.counters, self.client, exit_s=self.refusal_exit_s)
+        object.__setattr__(self, "broker_errors", errors)
         for settings in (self.client, self.consumer, self.producer):
             if taken := sorted(RESERVED_SETTINGS & settings.keys()):
                 raise ConfigError(

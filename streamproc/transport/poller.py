@@ -123,9 +123,9 @@ class Poller:
         self.generation = 0
         self.partition_counts: dict[str, int] = {}
         self.records_at_a_time = min(options.batch_records, FIRST_READ_RECORDS)
-        self._consumer = Consumer(
-            {**settings, "error_cb": self._error}, logger=logging.getLogger("streamproc.kafka")
-        )
+        self._topics: list[str] = []
+        self._renewal: tuple[Mapping[str, Any], asyncio.Future[Any]] | None = None
+        self._consumer = self._new_consumer(settings)
         self._thread = threading.Thread(target=self._run, name="streamproc-poller", daemon=True)
 
     # -- from the event loop -------------------------------------------------------------------
@@ -155,14 +155,18 @@ class Poller:
     def subscribe(self, topics: Sequence[str]) -> asyncio.Future[Any]:
         """Join the group for ``topics``, in place of an earlier subscription."""
         self._one_topic = len(topics) == 1
-        return self.call(
-            lambda consumer: consumer.subscribe(
-                list(topics),
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
-        )
+        self._topics = list(topics)
+        return self.call(self._join)
+
+    def renew(self, settings: Mapping[str, Any]) -> asyncio.Future[Any]:
+        """Go on with a new Consumer; for the listener it is a rebalance.
+
+        The future has a KafkaException where librdkafka refuses the settings: the old one stays.
+        """
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._renewal = (settings, future)
+        self._notify()
+        return future
 
     def set_flow(self, flows: bool) -> None:
         """Let records come, or hold them back without touching what librdkafka prefetched."""
@@ -200,10 +204,11 @@ class Poller:
     # -- the thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        consumer = self._consumer
         try:
             while not self._halted:
                 self._serve()
+                if self._renewal is not None:
+                    self._replace_consumer(*self._renewal)
                 if self._wanted():
                     generation = self.generation
                     messages = self._read()
@@ -215,11 +220,11 @@ class Poller:
                     self._idle()
                 if time.monotonic() >= self._refresh_at:
                     self._refresh_at = time.monotonic() + REFRESH_S
-                    self._positions.refresh(consumer)
+                    self._positions.refresh(self._consumer)
             self._serve()
             if self._options.leaves_group:
                 self._leave()
-            consumer.close()
+            self._consumer.close()
         except Exception as error:  # noqa: BLE001 - the outermost frame of the thread
             # Bound to a name of its own: Python unbinds ``error`` at the end of this block.
             reason = error
@@ -227,6 +232,39 @@ class Poller:
         finally:
             self._ended = True
             self._reject_commands()
+
+    def _new_consumer(self, settings: Mapping[str, Any]) -> Consumer:
+        return Consumer(
+            {**settings, "error_cb": self._error}, logger=logging.getLogger("streamproc.kafka")
+        )
+
+    def _join(self, consumer: Any) -> None:
+        consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def _replace_consumer(self, settings: Mapping[str, Any], future: asyncio.Future[Any]) -> None:
+        """Let go as in a rebalance, close, and join with a new Consumer.
+
+        A static member does not leave by closing: it comes back, and the group does not rebalance.
+        """
+        self._renewal = None
+        try:
+            new = self._new_consumer(settings)
+        except KafkaException as error:
+            self._settle(future, None, error)
+            return
+        old = self._consumer
+        held = [TopicPartition(*tp) for tp in self.assigned]
+        self._let_go(old, held, lost=False)
+        old.close()
+        self._consumer = new
+        if self._topics:
+            self._join(new)
+        self._settle(future, None, None)
 
     def _read(self) -> list[Message]:
         """Take what is there; wait for the first record, and a moment for those after it."""
@@ -426,14 +464,14 @@ class Poller:
         self._let_go(consumer, partitions, lost=True)
 
     def _let_go(self, consumer: Any, partitions: list[TopicPartition], *, lost: bool) -> None:
-        if self._halted or not partitions:
+        tps = {TP(place.topic, place.partition) for place in partitions} & self.assigned
+        if self._halted or not tps:
             return  # closing: everything was committed before
-        tps = {TP(place.topic, place.partition) for place in partitions}
         if lost:
             self.generation += 1  # too late to commit anything
         future = self._ask_loop(
             self._listener.partitions_revoked(tps, lost=lost),
-            2 * self._options.drain_timeout_s + self._options.flush_timeout_s,
+            2 * (self._options.drain_timeout_s + self._options.flush_timeout_s),
         )
         self.generation += 1
         self.assigned -= tps

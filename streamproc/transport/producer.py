@@ -89,6 +89,7 @@ class Producer(FaustProducer):
         super().__init__(*args, **kwargs)
         self.options: TransportOptions = options_of(self.app)
         self._counters = self.options.counters
+        self._broker_errors = self.options.broker_errors
         self._kafka: KafkaProducer | None = None
         self._halted = False
         self._failure: DeliveryFailedError | None = None
@@ -109,16 +110,44 @@ class Producer(FaustProducer):
         """Connect and start the thread that takes delivery reports."""
         await super().on_start()
         self._running_loop = asyncio.get_running_loop()
+        self._use(self._new_client())
+
+    def _new_client(self) -> KafkaProducer:
         settings = producer_settings(
             bootstrap_servers(self.transport.url), self.app.conf, self.options
         )
-        self._kafka = KafkaProducer(
+        return KafkaProducer(
             {**settings, "error_cb": self._error}, logger=logging.getLogger("streamproc.kafka")
         )
+
+    def _use(self, kafka: KafkaProducer) -> None:
+        self._kafka = kafka
         self._thread = threading.Thread(
-            target=self._poll, args=(self._kafka,), name="streamproc-producer", daemon=True
+            target=self._poll, args=(kafka,), name="streamproc-producer", daemon=True
         )
         self._thread.start()
+
+    async def renew(self) -> bool:
+        """Go on with a new client of the settings as they are now; False: not yet.
+
+        Only between two outputs, when the old client has nothing on its way: of two clients
+        nobody knows whose record is written first.
+        """
+        if self._kafka is None:
+            return True
+        new = self._new_client()
+        end = time.monotonic() + self.options.flush_timeout_s
+        while len(self._kafka) or self._waiting:
+            if time.monotonic() >= end:
+                return False
+            await asyncio.sleep(BUFFER_PAUSE_S)
+        self._use(new)  # the old one's thread sees that it is no longer in use
+        return True
+
+    def set_login(self, username: str, password: str) -> None:
+        """Log in with these from the next connection on."""
+        if self._kafka is not None:
+            self._kafka.set_sasl_credentials(username, password)
 
     async def on_stop(self) -> None:
         """Wait a bounded time for what is on its way, and say what was not delivered."""
@@ -133,7 +162,7 @@ class Producer(FaustProducer):
         await loop.run_in_executor(None, self._thread.join, 2 * POLL_S + 1)
 
     def _poll(self, kafka: KafkaProducer) -> None:
-        while not self._halted:
+        while not self._halted and kafka is self._kafka:
             kafka.poll(POLL_S)
 
     # -- producing -----------------------------------------------------------------------------
@@ -311,6 +340,7 @@ class Producer(FaustProducer):
         """Count a delivery report; the first failure crashes the worker (poll thread)."""
         topic = message.topic()
         if error is None:
+            self._broker_errors.worked("producer")
             self._counters.records_produced[topic] += 1
             seconds = self._counters.produce_seconds
             if topic not in seconds:
@@ -318,6 +348,7 @@ class Producer(FaustProducer):
             seconds[topic].observe(message.latency() or 0.0)
             return
         self._counters.produce_errors[topic, reason_of(error)] += 1
+        self._broker_errors.end_for(error)
         failure = DeliveryFailedError(f"the broker refused an output for {topic}: {error.str()}")
         self._on_loop(lambda: self._fail(failure))
         # Set here too: the epoch may be complete before the loop gets to it.
@@ -328,13 +359,12 @@ class Producer(FaustProducer):
         self._on_loop(self._reported.set)
 
     def _error(self, error: KafkaError) -> None:
-        self._on_loop(lambda: self._count_error(error))
-
-    def _count_error(self, error: KafkaError) -> None:
-        self._counters.kafka_errors[reason_of(error)] += 1
+        self._broker_errors.tell(error, "producer")
         if error.fatal():
             logger.error("Kafka producer: %s", error.str())
-            self._fail(DeliveryFailedError(f"the producer cannot go on: {error.str()}"))
+            self._broker_errors.end_for(error)
+            failure = DeliveryFailedError(f"the producer cannot go on: {error.str()}")
+            self._on_loop(lambda: self._fail(failure))
 
     def _fail(self, failure: DeliveryFailedError) -> None:
         self._failure = self._failure or failure

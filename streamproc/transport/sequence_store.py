@@ -107,7 +107,7 @@ class SequenceStore:
         self.is_used = is_used
         self._states = states
         self._topic = topic
-        self._client = dict(client)
+        self._client = client  # a password in it may change
         self._counters = counters
         self._sizes = StateSizes(counters)
         self._interval_s = interval_s

@@ -1,4 +1,4 @@
-"""Ends a worker that lives and does not progress.
+"""Ends a worker that lives and does not progress, or that brokers refuse for good.
 
 Law of the file: it runs on a thread of its own, so that a blocked event loop is noticed too, and
 it ends the process at once (no clean-up: what hangs would hang there as well). Nothing is lost:
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 
 from streamproc.ops.health import Stall
+from streamproc.refusals import EXIT_CODES, in_words
 from streamproc.transport.options import TransportOptions
 
 logger = logging.getLogger(__name__)
@@ -63,11 +64,16 @@ class Watchdog:
 
     def verdict(self, now_s: float) -> int | None:
         """Return the exit code to end the worker with at monotonic time ``now_s``, or None."""
+        errors = self._options.broker_errors
         if self._crashed():
             if self._crashed_at_s is None:
                 self._crashed_at_s = now_s
             overdue = now_s - self._crashed_at_s > self._options.crash_exit_s
-            return EXIT_CRASHED if overdue else None
+            code = EXIT_CRASHED if errors.crash is None else errors.crash.exit_code
+            return code if overdue else None
+        refusal = errors.verdict()
+        if refusal is not None:
+            return refusal.exit_code
         stall = self._stall()
         overdue = stall is not None and now_s - stall.since_s > self._options.batch_age_max_s
         return EXIT_STUCK if overdue else None
@@ -77,7 +83,13 @@ class Watchdog:
             code = self.verdict(time.monotonic())
             if code is None:
                 continue
-            if code == EXIT_STUCK:
+            refusal = self._options.broker_errors.verdict()
+            if refusal is not None and code in EXIT_CODES.values():
+                logger.critical(
+                    "ending the worker: Kafka has refused it for %.0f s: %s (exit code %d)",
+                    refusal.last_s - refusal.since_s, in_words(refusal.reason, refusal.text), code,
+                )  # fmt: skip
+            elif code == EXIT_STUCK:
                 stall = self._stall()
                 logger.critical(
                     "ending the worker: %s for more than %.0f s (exit code %d)",

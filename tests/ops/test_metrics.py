@@ -59,6 +59,7 @@ streamproc_config_info gauge digest
 streamproc_consumer_lag_records gauge partition topic
 streamproc_consumer_lag_seconds gauge partition topic
 streamproc_context_requests_total counter kind result
+streamproc_credential_reloads_total counter result what
 streamproc_dead_letter_records_total counter reason
 streamproc_detection_latency_seconds histogram le severity
 streamproc_event_age_seconds histogram le

@@ -24,6 +24,7 @@ from tests.transport.harness import (
 from tests.transport.mock_cluster import OFFSET_COMMIT, PRODUCE, MockCluster
 
 MESSAGE_SIZE_TOO_LARGE, REBALANCE_IN_PROGRESS, GROUP_AUTHORIZATION_FAILED = 10, 27, 30
+OFFSET_METADATA_TOO_LARGE = 12
 
 
 @pytest.fixture
@@ -172,8 +173,14 @@ def test_a_failed_delivery_stops_commits_and_crashes(cluster, caplog) -> None:
     assert "the broker refused an output for alerts" in caplog.text
 
 
-@pytest.mark.parametrize("code", [REBALANCE_IN_PROGRESS])
-def test_a_refused_commit_is_repeated(cluster, code) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (REBALANCE_IN_PROGRESS, "rebalance"),
+        (GROUP_AUTHORIZATION_FAILED, "authorization"),
+    ],
+)
+def test_a_refused_commit_is_repeated(cluster, code, reason) -> None:
     """The offsets are committed at a later try, and the failure is counted."""
     fill(cluster.bootstrap, "events", 400, 4)
 
@@ -188,7 +195,7 @@ def test_a_refused_commit_is_repeated(cluster, code) -> None:
         return app.streamproc_options.counters
 
     counters = asyncio.run(run())
-    assert counters.commit_failures["rebalance"] >= 1
+    assert counters.commit_failures[reason] >= 1
     assert committed(cluster.bootstrap, 4) == [100] * 4
 
 
@@ -199,14 +206,14 @@ def test_a_commit_that_nobody_may_make_crashes(cluster, caplog) -> None:
     async def run():
         app = make_app(cluster.bootstrap)
         collect(app)
-        cluster.refuse(OFFSET_COMMIT, *[GROUP_AUTHORIZATION_FAILED] * 5)
+        cluster.refuse(OFFSET_COMMIT, *[OFFSET_METADATA_TOO_LARGE] * 5)
         await app.start()
         await until(lambda: app.crashed)
         await app.stop()
         return app.streamproc_options.counters
 
     counters = asyncio.run(run())
-    assert counters.commit_failures["authorization"] >= 1
+    assert counters.commit_failures["other"] >= 1
     assert caplog.text.count("Crashed reason") == 1
     assert committed(cluster.bootstrap, 4) == [None] * 4
 

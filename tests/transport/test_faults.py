@@ -37,7 +37,8 @@ def test_reason_of_is_a_word_of_a_bounded_set(code: int, reason: str) -> None:
         (KafkaError._TRANSPORT, Verdict.RETRY, "unavailable"),
         (KafkaError._WAIT_COORD, Verdict.RETRY, "unavailable"),
         (KafkaError._TIMED_OUT, Verdict.RETRY, "timeout"),
-        (KafkaError.GROUP_AUTHORIZATION_FAILED, Verdict.CRASH, "authorization"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, Verdict.RETRY, "authorization"),
+        (KafkaError._AUTHENTICATION, Verdict.RETRY, "auth"),
         (KafkaError.OFFSET_METADATA_TOO_LARGE, Verdict.CRASH, "other"),
     ],
 )
