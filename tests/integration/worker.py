@@ -27,12 +27,23 @@ COORDINATOR_NOT_READY = (
 class Worker:
     """``python -m streamproc worker`` in a process group of its own; a context manager."""
 
-    def __init__(self, log: Path, settings: dict[str, str], *, by_faust: bool = False) -> None:
+    def __init__(
+        self,
+        log: Path,
+        settings: dict[str, str],
+        *,
+        by_faust: bool = False,
+        prelude: str | None = None,
+    ) -> None:
+        """Prepare it; ``prelude`` is Python code that runs in the process before the worker."""
         self.log = log
         self._command = [sys.executable, "-m", "streamproc", "worker"]
         if by_faust:
             faust = str(Path(sys.executable).with_name("faust"))
             self._command = [faust, "-A", "streamproc.app", "worker", "--without-web"]
+        if prelude is not None:
+            run = "from streamproc.cli import main\nmain(['worker'])"
+            self._command = [sys.executable, "-c", f"{prelude}\n{run}"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMPROC_")}
         self._environment = environment | {
             f"STREAMPROC_{k.upper()}": v for k, v in settings.items()
@@ -75,6 +86,15 @@ class Worker:
 
     def tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
+
+def wait_until_ended(worker: Worker) -> int:
+    """Wait for the worker's end by itself; returns its exit code."""
+    end = time.monotonic() + DEADLINE_S
+    while worker.exit_code is None:
+        assert time.monotonic() < end, f"it does not end\n{worker.tail()}"
+        time.sleep(0.05)
+    return worker.exit_code
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[int]:
