@@ -15,12 +15,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
 RULES_PACKAGE = "streamproc._rules"
 # As the packages spell them: SPDX, or words from before that. Permissive ones, and MPL-2.0, which
 # asks for the source of its own files alone. A new word belongs here only after somebody read it.
 ALLOWED_LICENCES = {
     *("Apache-2.0", "Apache License, Version 2.0", "Apache 2.0", "Apache 2"),
     *("Apache Software License", "BSD License", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MIT-0"),
+    *("3-Clause BSD License", "Mozilla Public License 2.0 (MPL 2.0)"),
     *("MIT License", "MPL-2.0", "PSF-2.0", "Python Software Foundation License"),
     # BSD's text with the name of another holder.
     "Repoze Public License",
@@ -42,7 +44,7 @@ def test_lock_holds_every_direct_dependency_with_a_hash(name):
     locked = {line.partition("==")[0] for line in lines if "==" in line}
     wanted = PROJECT["project"]["dependencies"]
     if name == "requirements-dev.lock":
-        wanted = wanted + PROJECT["project"]["optional-dependencies"]["dev"]
+        wanted = wanted + [name for extra in EXTRAS.values() for name in extra]
 
     assert {_name(requirement) for requirement in wanted} <= locked
     for line, following in itertools.pairwise(lines):
@@ -83,7 +85,30 @@ def _locked_names():
     return [name for name, marker in entries if "win32" not in marker]
 
 
-@pytest.mark.parametrize("name", _locked_names())
+def _name(requirement):
+    for sign in "<>=!~;[ ":
+        requirement = requirement.partition(sign)[0]
+    return requirement
+
+
+def _names_of_extra(extra):
+    """What an extra brings that is not installed without it, dependencies of dependencies too."""
+    found, waiting = set(), [_name(requirement) for requirement in EXTRAS[extra]]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in _locked_names():
+            found.add(name)
+            needed = metadata(name).get_all("Requires-Dist") or []
+            waiting += [_name(line) for line in needed if "extra ==" not in line]
+    return sorted(found)
+
+
+def test_extra_for_users_is_seen_whole():
+    """The licences of what it brings are looked at below."""
+    assert {"opentelemetry-sdk", "opentelemetry-proto", "protobuf"} <= set(_names_of_extra("otel"))
+
+
+@pytest.mark.parametrize("name", [*_locked_names(), *_names_of_extra("otel")])
 def test_licence_of_a_dependency_is_allowed(name):
     """What runs in production obliges nobody to more than a notice; an unknown licence is none."""
     assert refused_licences(name, metadata(name)) == []
@@ -167,9 +192,3 @@ def _run(installed, program):
 def _files(folder, pattern):
     found = {str(path.relative_to(folder)) for path in folder.rglob(pattern)}
     return {path for path in found if "__pycache__" not in path}
-
-
-def _name(requirement):
-    for sign in "<>=!~;[ ":
-        requirement = requirement.partition(sign)[0]
-    return requirement
