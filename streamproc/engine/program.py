@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from streamproc.engine.field_reader import FieldReader
+from streamproc.engine.field_reader import FieldReader, content_key
 from streamproc.engine.identity import first
 from streamproc.engine.prefilter import Prefilter
 from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules
@@ -28,6 +28,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 _SPLITS_MAX = 8192  # answers of the prefilter whose split is remembered
 # A reader takes a few milliseconds to make and some tens of kB; real traffic asks for dozens.
 _READERS_MAX = 512
+# Programs repeat themselves all day: what rules answered about the same values of all the fields
+# that they ask about is remembered. About 1 kB each.
+_ANSWERS_MAX = 8192
 # What the engine asks of every event.
 _ALWAYS_READ = frozenset({"@timestamp", "host.id"})
 
@@ -98,6 +101,10 @@ class Program:
         self.prefilter = Prefilter(clauses)
         self.selector = IndexSelector(self.rules)
         self._fields = [_fields_read(rule, query) for rule, query in queries[: len(singles)]]
+        self._unkeyed = frozenset(
+            position for position, read in enumerate(self._fields) if read & _ALWAYS_READ
+        )
+        self._answers: dict[tuple[tuple[int, ...], bytes], tuple[int, ...]] = {}
         self._readers: dict[frozenset[str], FieldReader] = {}
         self._reader_of: dict[tuple[int, ...], FieldReader] = {}
 
@@ -132,6 +139,21 @@ class Program:
         event = Event(document)
         if first(event, "host.id") is None or lacks_timestamp(event):
             return positions  # to be counted, and given a time
+        if not self._unkeyed.isdisjoint(positions):
+            return self._matching(positions, event)
+        key = content_key(document)
+        if key is None:
+            return self._matching(positions, event)
+        known = self._answers.get((positions, key))
+        if known is None:
+            known = self._matching(positions, event)
+            if len(self._answers) >= _ANSWERS_MAX:
+                self._answers.clear()
+            self._answers[positions, key] = known
+        return known
+
+    def _matching(self, positions: tuple[int, ...], event: Event) -> tuple[int, ...]:
+        """Evaluate the rules at ``positions``."""
         left = []
         for position in positions:
             try:

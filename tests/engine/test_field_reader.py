@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.engine.field_reader import FieldReader
+from streamproc.engine.field_reader import FieldReader, content_key
 from streamproc.eql.event import Event
 from tests.properties.spellings import encode, layout
 
@@ -102,3 +102,28 @@ def test_as_decoded(seed: int, escaping: float) -> None:
     document = FieldReader(PATHS).read(value)
     if document is not None:
         assert fields_of(document) == fields_of(orjson.loads(value))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ({"@timestamp": "2026-01-01T00:00:00Z", "a": 1}, {"@timestamp": "2027", "a": 1}, True),
+        ({"host": {"id": "x", "os": "y"}}, {"host": {"id": "z", "os": "y"}}, True),
+        ({"host.id": "x", "a": 1}, {"host.id": "z", "a": 1}, True),
+        ({"a": 1}, {"a": 1.0}, False),
+        ({"a": 1}, {"a": True}, False),
+        ({"a": 1}, {"a": "1"}, False),
+        ({"a": 0.0}, {"a": -0.0}, False),
+        ({"a": None}, {}, False),
+        ({"a": ["x"]}, {"a": "x"}, False),
+        ({"host": {"id": "x", "os": "y"}}, {"host": {"id": "x", "os": "z"}}, False),
+        ({"host": "x"}, {"host": "y"}, False),
+    ],
+)
+def test_content_key_tells_all_that_a_rule_could_tell(one, other, is_same):
+    """All but what differs from event to event: time and host."""
+    assert (content_key(one) == content_key(other)) is is_same
+
+
+def test_content_key_of_what_is_too_much_to_remember():
+    assert content_key({"a": "x" * 2_000}) is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import orjson
+
 from streamproc.engine.program import Program
-from tests.engine.programs import PAIR, SHELL, ruleset
+from tests.engine.programs import PAIR, SHELL, document, ruleset
 
 UNTIL = """sequence by host.id with maxspan=1m
   [process where process.name == "x.exe"] [file where file.name == "b.txt"]
@@ -31,3 +33,33 @@ def test_progress_counts_every_query():
     told = []
     Program(ruleset(PAIR, SHELL, UNTIL), progress=lambda done, total: told.append((done, total)))
     assert told == [(number, 6) for number in range(1, 7)]
+
+
+def test_an_answer_is_remembered_for_the_values_that_were_asked_about():
+    """Another time or host gives the same answer; another value or type of a value does not."""
+    program = Program(ruleset('process where process.name == "cmd.exe" and process.pid == 4'))
+
+    def answer(name="cmd.exe", pid=4, host="h1", time="2026-01-01T10:00:00.000Z"):
+        value = orjson.dumps(
+            {
+                "@timestamp": time,
+                "event": {"category": ["process"]},
+                "host": {"id": host},
+                "process": {"name": name, "pid": pid},
+            }
+        )
+        return program.narrow((0,), value)
+
+    for _ in range(2):
+        assert answer() == answer(host="h2", time="2026-01-01T10:00:01.000Z") == (0,)
+        assert answer(pid=5) == answer(name="CMD.exe") == answer(pid=True) == ()
+
+
+def test_an_answer_about_time_or_host_is_not_remembered():
+    """These two are no part of what answers are remembered by."""
+    program = Program(ruleset('process where process.name == "cmd.exe" and host.id == "h1"'))
+
+    def answer(host):
+        return program.narrow((0,), orjson.dumps(document(1, host={"id": host})))
+
+    assert [answer("h1"), answer("h2"), answer("h1")] == [(0,), (), (0,)]
