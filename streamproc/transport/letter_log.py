@@ -31,18 +31,18 @@ class LetterLog:
     def tell(self, letters: Iterable[Output]) -> None:
         """Log the first of each reason, and how many there were since the last time."""
         for letter in letters:
-            # The first six are ours: headers of the record come after, and may be anything.
-            headers = {name: value.decode() for name, value in letter.headers[:6]}
-            reason = headers["reason"]
+            reason = letter.headers[0][1].decode()
             told_s, more = self._told.get(reason, (-REPEAT_INTERVAL_S, 0))
             if self._clock() - told_s < REPEAT_INTERVAL_S:
                 self._told[reason] = told_s, more + 1
                 continue
             self._told[reason] = self._clock(), 0
-            _log(headers, more)
+            _log(letter, more)
 
 
-def _log(headers: dict[str, str], more: int) -> None:
+def _log(letter: Output, more: int) -> None:
+    # The first six are ours: headers of the record come after, and may be anything.
+    headers = {name: value.decode() for name, value in letter.headers[:6]}
     topic, partition, offset = (headers[name] for name in ("topic", "partition", "offset"))
     failed = headers["reason"] == "failed"
     rules = list(dict.fromkeys(_RULE_FAILED.findall(headers["error"]))) if failed else []

@@ -80,7 +80,7 @@ class Publisher:
     def __init__(self, error: Exception | None = None) -> None:
         self._error = error
 
-    async def publish(self, detections):
+    async def publish(self, detections, began_ms):
         if self._error:
             raise self._error
 
@@ -121,7 +121,7 @@ def test_rules_that_are_replaced_while_outputs_wait_evaluate_the_next_batch():
     rules = in_force(old)
 
     class Replacing(Publisher):
-        async def publish(self, detections):
+        async def publish(self, detections, began_ms):
             rules.detector = new
 
     consumer, batches = Consumer(), [make_batch(0), make_batch(1)]
