@@ -170,6 +170,40 @@ class Deadline(NamedTuple):
 
 
 @dataclass(slots=True)
+class Patience:
+    """Whether the waiting events of a scope would all change nothing if their turns came.
+
+    They would not as long as no rule of which one may follow has begun anything, nor may begin
+    it by another. Then they may as well take their turns later, many at a time: in the same
+    order, and before anything that is told by them. It is for speed alone, and in no snapshot.
+
+    Attributes:
+        is_over: Whether an event has to take its turn as soon as it may.
+        known: Those prospects, by identity, that the rest tells of; each with what keeps it alive.
+        starting: Rules of which an event may begin a sequence.
+        following: Rules of which an event may do something to one that was begun.
+        age: Looks at the scope since these were made up from what waits.
+        room: So many events may wait before they take their turns; 0: none is put off.
+        until_ms: Broker time after which it has to be looked at what waits.
+        after_ns: An event is not late if it is later than this, and within the lateness.
+    """
+
+    is_over: bool = True
+    known: dict[int, Any] = field(default_factory=dict)
+    starting: set[str] = field(default_factory=set)
+    following: set[str] = field(default_factory=set)
+    age: int = NEVER
+    room: int = 0
+    until_ms: int = 0
+    after_ns: int = 0
+
+    def begin(self) -> None:
+        """Forget all that was known."""
+        self.is_over, self.age = False, 0
+        self.known, self.starting, self.following = {}, set(), set()
+
+
+@dataclass(slots=True)
 class Scope:
     """Everything known of one scope.
 
@@ -187,6 +221,7 @@ class Scope:
         starts: Rule to what may have begun further ones, in the order of their turns; none empty.
         reached: Rule to the last stage at which it may have a partial, where that is known.
         due_ms: Broker time at which it is next looked at; None: when the next event comes.
+        patience: Whether events may take their turns later than they could.
     """
 
     offset: int = -1
@@ -201,6 +236,7 @@ class Scope:
     starts: dict[str, deque[Start]] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict, compare=False)
     due_ms: int | None = field(default=None, compare=False)
+    patience: Patience = field(default_factory=Patience, compare=False)
 
     def is_empty(self) -> bool:
         """Return whether no partial sequence would be lost if this scope were forgotten."""

@@ -27,10 +27,24 @@ from typing import Any, NamedTuple, Protocol
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import Scopes, SequenceMatch, result
-from streamproc.engine.sequence_scope import NEVER, Held, Prospects, Scope, Start
+from streamproc.engine.sequence_scope import (
+    LONG_AGO,
+    NEVER,
+    Arrival,
+    Held,
+    Patience,
+    Prospects,
+    Scope,
+    Start,
+)
 from streamproc.eql.sequence import NS_PER_MS, Completion, Hits, SequenceMachine, Step
 
 _PLANS_MAX = 8_192
+# Turns of a scope that are put off for those that come together; and up to how many waiting
+# events it is found out whether they may be.
+TURNS_PUT_OFF = 32
+_JUDGED_MAX = 256
+_KNOWN_MAX = 64
 
 
 class Reader(Protocol):
@@ -73,16 +87,22 @@ class Plan(NamedTuple):
         parts: One for each rule.
         starters: Those that may begin a sequence.
         followers: The rules of the others.
+        changing: The rules of which it may do something to a sequence that was begun.
     """
 
     prospects: Prospects
     parts: tuple[Part, ...]
     starters: tuple[Part, ...]
     followers: frozenset[str]
+    changing: frozenset[str]
 
 
 class Starts(Scopes):
-    """The scopes of a partition, and the turns of the events in them."""
+    """The scopes of a partition, and the turns of the events in them.
+
+    Attributes:
+        turns_put_off: About so many turns of a scope are put off, where that changes nothing.
+    """
 
     def __init__(
         self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget, reader: Reader
@@ -90,6 +110,7 @@ class Starts(Scopes):
         super().__init__(machines, budget)
         self._reader = reader
         self._plans: dict[int, Plan] = {}
+        self.turns_put_off = TURNS_PUT_OFF
 
     def _ask(
         self, name: str, scope: Scope, held: Held, found: list[SequenceMatch], *, is_ahead: bool
@@ -98,9 +119,7 @@ class Starts(Scopes):
         arrival = held.arrival
         event_ns = arrival.timestamp_ns
         starts, states = scope.starts, scope.states
-        plan = self._plans.get(id(arrival.prospects))
-        if plan is None or plan.prospects is not arrival.prospects:
-            plan = self._plan(arrival.prospects)
+        plan = self._plan(arrival.prospects)
         is_quiet = plan.followers.isdisjoint(starts) and plan.followers.isdisjoint(states)
         # Most are followers of rules that have begun nothing here.
         for part in plan.starters if is_quiet and not is_ahead else plan.parts:
@@ -141,7 +160,10 @@ class Starts(Scopes):
             self._begin(name, scope, part.rule, found, 1)
 
     def _plan(self, prospects: Prospects) -> Plan:
-        """Find out, and remember, what is known of prospects before any event is looked at."""
+        """Return what is known of prospects before any event is looked at."""
+        known = self._plans.get(id(prospects))
+        if known is not None and known.prospects is prospects:
+            return known
         parts = []
         for rule, queries in prospects:
             machine = self._machines.get(rule)
@@ -152,10 +174,58 @@ class Starts(Scopes):
             parts.append(Part(rule, queries, 0 in queries, later, outdated_ns))
         if len(self._plans) >= _PLANS_MAX:
             self._plans.clear()
+        changing = frozenset(part.rule for part in parts if part.first_later != NEVER)
         starters = tuple(part for part in parts if part.may_start)
         followers = frozenset(part.rule for part in parts if not part.may_start)
-        plan = self._plans[id(prospects)] = Plan(prospects, tuple(parts), starters, followers)
+        plan = self._plans[id(prospects)] = Plan(
+            prospects, tuple(parts), starters, followers, changing
+        )
         return plan
+
+    # Whether turns may be taken later
+
+    def _judge(self, scope: Scope, arrival: Arrival) -> None:
+        """Look at what waits, the event that came last among it: may turns be put off?"""
+        patience, lane = scope.patience, scope.ordinary
+        waiting = len(lane.heap)
+        patience.room = 0
+        patience.age += 1
+        if arrival.hits:
+            patience.is_over = True
+        if patience.age > self.turns_put_off and patience.is_over and waiting <= _JUDGED_MAX:
+            patience.begin()
+            for _, held in lane.heap:
+                self._expect(patience, held.arrival.prospects)
+                if held.arrival.hits:
+                    patience.is_over = True
+        if scope.deadlines or scope.ahead.heap:
+            patience.is_over = True
+        if patience.is_over or not self._is_patient(scope, arrival.prospects) or not waiting:
+            return
+        limits = self._limits
+        waited_ms = lane.oldest_ms() + limits.lateness_ms
+        patience.until_ms = min(waited_ms, scope.clock_ms + limits.forget_ms)
+        patience.after_ns = LONG_AGO if lane.frontier is None else lane.frontier[0]
+        patience.room = min(waiting + self.turns_put_off + waiting // 4, limits.buffer_max)
+
+    def _is_patient(self, scope: Scope, prospects: Prospects) -> bool:
+        """Learn that an event with these prospects waits, too; return whether turns can wait."""
+        patience = scope.patience
+        self._expect(patience, prospects)
+        following = patience.following
+        if len(patience.known) > _KNOWN_MAX or not (
+            following.isdisjoint(patience.starting)
+            and following.isdisjoint(scope.starts)
+            and following.isdisjoint(scope.states)
+        ):
+            patience.is_over, patience.room = True, 0
+        return not patience.is_over
+
+    def _expect(self, patience: Patience, prospects: Prospects) -> None:
+        if id(prospects) not in patience.known:
+            plan = patience.known[id(prospects)] = self._plan(prospects)
+            patience.starting.update(part.rule for part in plan.starters)
+            patience.following |= plan.changing
 
     def _begin(
         self,

@@ -37,12 +37,14 @@ from collections.abc import Iterable, Mapping
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import SequenceMatch, result
-from streamproc.engine.sequence_scope import LONG_AGO, NEVER, Arrival, Deadline, Held, Lane, Scope
+from streamproc.engine.sequence_scope import LONG_AGO, Arrival, Deadline, Held, Lane, Scope
 from streamproc.engine.sequence_starts import Reader, Starts
 from streamproc.eql.sequence import NS_PER_MS, SequenceMachine, Step
 
 # Keys of rules that went away which are dropped at a time: a moment, between two batches.
 _RETIRED_AT_ONCE = 2_000
+# Turns are taken as soon as they may be while a tenth of what may wait does.
+_PATIENT_SHARE = 10
 
 
 class PartitionSequences(Starts):
@@ -67,6 +69,7 @@ class PartitionSequences(Starts):
         check_spans(machines)
         super().__init__(machines, budget, reader)
         self._lateness_ns = self._limits.lateness_ms * NS_PER_MS
+        self._patient_max = self._limits.waiting_max // _PATIENT_SHARE
         self._before_file: set[str] = set()
         budget.enter(self)
 
@@ -98,19 +101,48 @@ class PartitionSequences(Starts):
     def offer_all(self, offers: Iterable[tuple[str, Arrival]]) -> list[SequenceMatch]:
         """Take events, each after the name of its scope, in offset order; as ``offer``."""
         found: list[SequenceMatch] = []
+        scopes, before_file, changed = self._scopes, self._before_file, self.changed
+        begun_ms, lateness_ns, budget = self._clock_ms, self._lateness_ns, self._budget
         for name, arrival in offers:
-            scope = self._scopes.get(name)
+            scope = scopes.get(name)
             if scope is None:
-                scope = self._scopes[name] = Scope()
-            if arrival.offset > scope.offset:
-                self._take_in(name, scope, arrival, found)
+                scope = scopes[name] = Scope()
+            elif arrival.offset <= scope.offset:
+                continue
+            # The way of most: nothing is to be done but to wait. See ``Patience``.
+            patience, heap = scope.patience, scope.ordinary.heap
+            if len(heap) < patience.room and not arrival.hits and name not in before_file:
+                clock_ms = max(scope.clock_ms, begun_ms, arrival.broker_ms)
+                event_ns, newest_ns, clock_ns = (
+                    arrival.timestamp_ns,
+                    scope.newest_ns,
+                    clock_ms * NS_PER_MS,
+                )
+                if (
+                    clock_ms <= patience.until_ms
+                    and patience.after_ns < event_ns <= clock_ns + lateness_ns
+                    and newest_ns - lateness_ns <= event_ns
+                    and budget.waiting < self._patient_max
+                    and (
+                        id(arrival.prospects) in patience.known
+                        or self._is_patient(scope, arrival.prospects)
+                    )
+                ):
+                    scope.ordinary.add(Held(arrival.ordinal(), arrival, clock_ms))
+                    scope.offset, scope.clock_ms = arrival.offset, clock_ms
+                    if event_ns > newest_ns:
+                        scope.newest_ns = min(event_ns, clock_ns)
+                    budget.waiting += 1
+                    changed.add(name)
+                    continue
+            self._take_in(name, scope, arrival, found)
         return found
 
     def _take_in(
         self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
     ) -> None:
-        """Let time pass, and an event wait. For every event: calls are spared here."""
-        if self._before_file and name in self._before_file:
+        """Let time pass, and an event wait."""
+        if name in self._before_file:
             self._enter_file(name, scope, arrival, found)
         timestamp_ns = arrival.timestamp_ns
         lateness_ms = self._limits.lateness_ms
@@ -119,7 +151,7 @@ class PartitionSequences(Starts):
         arrived = lane.arrived
         # Time passes first, so that batches cut elsewhere give the same answer.
         is_waited = bool(arrived) and arrived[0].arrived_ms < clock_ms - lateness_ms
-        if is_waited or scope.deadlines or scope.ahead.heap:
+        if is_waited or self._is_passed(scope) or scope.deadlines or scope.ahead.heap:
             self._move(name, scope, clock_ms, found)
         if timestamp_ns > clock_ms * NS_PER_MS + self._lateness_ns:
             lane = scope.ahead
@@ -132,6 +164,7 @@ class PartitionSequences(Starts):
             self._counts.late_events += 1
         else:
             self._wait(name, scope, lane, Held(ordinal, arrival, clock_ms), found)
+        self._judge(scope, arrival)
         due_ms = scope.due_ms
         # What came now is due no sooner than what waits already.
         if due_ms is None or due_ms > clock_ms + lateness_ms + 1 or scope.deadlines:
@@ -243,11 +276,15 @@ class PartitionSequences(Starts):
             if event_ns > scope.newest_ns:
                 scope.newest_ns = event_ns
         # Of what broker time releases nothing is new since the look before.
-        first_ns = scope.ordinary.heap[0][0][0] if scope.ordinary.heap else NEVER
-        if first_ns < scope.newest_ns - self._lateness_ns or scope.ahead.heap or scope.deadlines:
+        if self._is_passed(scope) or scope.ahead.heap or scope.deadlines:
             self._move(name, scope, clock_ms, found)
         if len(lane.heap) > limits.buffer_max or budget.waiting > limits.waiting_max:
             self._release_surplus(name, scope, lane, found)
+
+    def _is_passed(self, scope: Scope) -> bool:
+        """Return whether an event waits that event time releases."""
+        heap = scope.ordinary.heap
+        return bool(heap) and heap[0][0][0] < scope.newest_ns - self._lateness_ns
 
     def _enter_file(
         self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
