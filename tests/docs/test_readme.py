@@ -24,7 +24,15 @@ from tests.docs.generated import (
     with_parts,
 )
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md", "CONTRIBUTING.md")
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "DECISIONS.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+)
 KINDS = {"run", "kafka", "file", "not run"}
 
 
@@ -73,9 +81,10 @@ def test_links_lead_somewhere(name):
         if target.startswith(("http://", "https://")):
             continue
         path, _, heading = target.partition("#")
-        assert not path or (ROOT / path).exists(), target
+        place = (ROOT / name).parent / path
+        assert not path or place.exists(), target
         if heading:
-            assert heading in _anchors(read(path) if path else text), target
+            assert heading in _anchors(place.read_text() if path else text), target
 
 
 def _anchors(markdown: str) -> set[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.debian import EXIT_MISSING
 from tests.image.containers import Containers, ContainersUnavailableError
 
-EXIT_CANNOT_RUN = 77
 PARTITIONS = 4
 
 
@@ -26,7 +26,7 @@ def containers() -> Iterator[Containers]:
             containers = Containers(Path(folder))
             containers.preflight()
         except ContainersUnavailableError as error:
-            pytest.exit(f"NO CONTAINERS HERE, nothing was checked: {error}", EXIT_CANNOT_RUN)
+            pytest.exit(f"NO CONTAINERS HERE, nothing was checked: {error}", EXIT_MISSING)
         yield containers
 
 

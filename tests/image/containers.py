@@ -15,11 +15,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.debian import EXIT_MISSING
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "image"
@@ -253,3 +256,12 @@ def _fetch_wheels() -> Path:
     done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+if __name__ == "__main__":  # whether containers can be run here at all
+    with tempfile.TemporaryDirectory(prefix="image-", dir="/tmp") as place:
+        try:
+            Containers(Path(place)).preflight()
+        except ContainersUnavailableError as error:
+            print(f"No containers here: {error}", file=sys.stderr)
+            sys.exit(EXIT_MISSING)
