@@ -103,7 +103,12 @@ def refusal_of(error: KafkaError) -> str | None:
         return "auth"
     if code in _RIGHTS:
         return "authorization"
-    return _tls_reason(error.str()) if code == KafkaError._SSL else None
+    if code == KafkaError._SSL:
+        return _tls_reason(error.str()) or "tls"
+    # With TLS 1.3 a broker refuses our certificate after the handshake: a lost connection, then.
+    if code == KafkaError._TRANSPORT and _ALERT in error.str().lower():
+        return _tls_reason(error.str())
+    return None
 
 
 def needs_look(error: KafkaError) -> bool:
@@ -134,12 +139,12 @@ def in_words(reason: str, text: str) -> str:
     return f"{text} (reason {reason}): {WAYS_OUT[reason]}"
 
 
-def _tls_reason(text: str) -> str:
+def _tls_reason(text: str) -> str | None:
     lowered = text.lower()
     for reason, words in _TLS_TEXTS:
         if any(word in lowered for word in words):
             return reason
-    return "tls"
+    return None
 
 
 def _refused_certificate(host: str, port: int, client: Mapping[str, Any]) -> str | None:

@@ -16,11 +16,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from streamproc.config import KIB, MIB, Settings
 from streamproc.errors import ConfigError
-from streamproc.refusals import cause_of, in_words
+from streamproc.refusals import cause_of, in_words, refusal_of
 
 TIMEOUT_S = 30.0
-# Errors that waiting does not mend: wrong credentials or certificates, either side's.
-REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})
 HOUR_MS = 3_600_000
 # Key, headers and the batch around a record count towards max.message.bytes too.
 RECORD_OVERHEAD_BYTES = 64 * KIB
@@ -199,7 +197,7 @@ def _connect(settings: Settings) -> AdminClient:
             return admin
         except KafkaException as error:
             admin.poll(0)  # calls error_cb
-            refusals = [seen for seen in errors if seen.code() in REFUSALS]
+            refusals = [seen for seen in errors if refusal_of(seen)]
             # A refusal will not get better; a broker that is not there yet may come.
             if refusals or time.monotonic() > deadline:
                 told = [*refusals, *reversed(errors), error.args[0]][0]

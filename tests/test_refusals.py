@@ -38,7 +38,10 @@ BAD_CERTIFICATE = "ssl://b:1/1: error:0A000412:SSL routines::sslv3 alert bad cer
         (KafkaError._SSL, "certificate verify failed: Hostname mismatch", "tls_hostname"),
         (KafkaError._SSL, "certificate verify failed: IP address mismatch", "tls_hostname"),
         (KafkaError._SSL, "wrong version number", "tls"),
-        (KafkaError._TRANSPORT, "certificate verify failed", None),
+        (KafkaError._TRANSPORT, "Receive failed: tls alert bad certificate", "tls_authority"),
+        (KafkaError._TRANSPORT, "Receive failed: tls alert certificate expired", "tls_expired"),
+        (KafkaError._TRANSPORT, "Receive failed: tls alert internal error", None),
+        (KafkaError._TRANSPORT, "SSL routines::unexpected eof while reading", None),
         (KafkaError._TIMED_OUT, "", None),
     ],
 )
@@ -97,7 +100,7 @@ def server(authority: Authority, name: str):
     ],
 )
 def test_a_refused_certificate_is_looked_at(authority, address, days, trusted, reason) -> None:
-    """librdkafka says the same of all of them."""
+    """All of them are the same to librdkafka."""
     name = authority.sign_for(address, days)
     client = {"ssl.ca.location": str(authority.folder / f"{trusted}.pem")}
     with server(authority, name) as place:

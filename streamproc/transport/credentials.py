@@ -94,7 +94,8 @@ class Credentials:
         try:
             password = secret_of(self._password_file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            self._complain("password", f"{self._password_file}: cannot be read: {error}")
+            reason = getattr(error, "strerror", None) or "it is not a text file"
+            self._complain("password", f"{self._password_file}: cannot be read: {reason}")
             return
         if password == self._shared.get(PASSWORD_OPTION):
             return

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 ASK_S = 5.0
 TIMEOUT_S = 5.0
-RIGHTS_S = 15.0  # between two looks at rights while none is missing
+RIGHTS_S = 10.0  # between two looks at rights while none is missing
 # The client's own codes are negative: nobody said them. These two it knows from an answer.
 _FROM_METADATA = frozenset({KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 

@@ -163,7 +163,10 @@ class Producer(FaustProducer):
 
     def _poll(self, kafka: KafkaProducer) -> None:
         while not self._halted and kafka is self._kafka:
-            kafka.poll(POLL_S)
+            try:
+                kafka.poll(POLL_S)
+            except KafkaException as error:  # a fatal one is raised, too
+                self._error(error.args[0])
 
     # -- producing -----------------------------------------------------------------------------
 

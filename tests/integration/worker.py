@@ -70,6 +70,16 @@ class Worker:
     def exit_code(self) -> int | None:
         return self._process.poll() if self._process else None
 
+    @property
+    def pid(self) -> int | None:
+        """Process id, while it runs."""
+        is_running = self._process is not None and self._process.poll() is None
+        return self._process.pid if is_running else None
+
+    def forget(self, setting: str) -> None:
+        """Leave a setting out."""
+        self._environment.pop(f"STREAMPROC_{setting.upper()}", None)
+
     def kill(self) -> None:
         """Kill -9: no time for anything."""
         os.killpg(self._process.pid, signal.SIGKILL)
