@@ -231,11 +231,13 @@ class Detector:
         self._counters.phases["prefilter"].observe(perf_counter() - began_s)
         for index, rules in candidates:
             singles, sequences = self._program.split(rules)
+            read = None
             if singles:
-                singles = self._program.narrow(singles, values[index])
+                singles, read = self._program.examine(singles, values[index])
             if singles or sequences:
                 record = batch.record(positions[index] if faults else index)
-                self._evaluate(record, singles, sequences, now_ms, tally)
+                if singles or not self._offer_unread(record, sequences, now_ms, tally, read):
+                    self._evaluate(record, singles, sequences, now_ms, tally)
             else:
                 tally.outcomes["unmatched"] += 1
         filtered = total - len(faults) - len(candidates)
@@ -250,8 +252,6 @@ class Detector:
         now_ms: int,
         tally: Tally,
     ) -> None:
-        if not singles and self._offer_unread(record, sequences, now_ms, tally):
-            return
         event = self._read(record, now_ms, tally)
         if event is None:
             return
@@ -299,10 +299,16 @@ class Detector:
         return event
 
     def _offer_unread(
-        self, record: Record, sequences: tuple[Candidate, ...], now_ms: int, tally: Tally
+        self,
+        record: Record,
+        sequences: tuple[Candidate, ...],
+        now_ms: int,
+        tally: Tally,
+        read: Event | None,
     ) -> bool:
         """Let an event wait for its turn undecoded, if that can be: most need no more."""
-        offers = self._program.sequences.offer_unread(record, sequences, self._wall_ms(now_ms))
+        wall_ms = self._wall_ms(now_ms)
+        offers = self._program.sequences.offer_unread(record, sequences, wall_ms, read)
         if offers is None:
             return False
         tally.offers.extend(offers)

@@ -6,7 +6,7 @@ Law of the file: a program never changes; a reload compiles a new one beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from streamproc.engine.field_reader import FieldReader, content_key
 from streamproc.engine.identity import first
@@ -133,12 +133,26 @@ class Program:
 
         All of them where the record has to be decoded to tell.
         """
+        return self.examine(positions, value)[0]
+
+    def examine(
+        self, positions: tuple[int, ...], value: bytes
+    ) -> tuple[tuple[int, ...], Event | None]:
+        """As ``narrow``, with the event as far as it was read: its host and time at least.
+
+        None instead of it where the record has to be decoded to tell.
+        """
         document = self.reader(positions).read(value)
         if document is None:
-            return positions
+            return positions, None
         event = Event(document)
         if first(event, "host.id") is None or lacks_timestamp(event):
-            return positions  # to be counted, and given a time
+            return positions, None  # to be counted, and given a time
+        return self._narrowed(positions, document, event), event
+
+    def _narrowed(
+        self, positions: tuple[int, ...], document: dict[str, Any], event: Event
+    ) -> tuple[int, ...]:
         if not self._unkeyed.isdisjoint(positions):
             return self._matching(positions, event)
         key = content_key(document)
