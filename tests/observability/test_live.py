@@ -36,7 +36,7 @@ TOPICS = ("events", "alerts", "context_requests", "dead_letters", "sequence_stat
 SEQUENCE = """sequence by host.id with maxspan=10m
   [process where process.name == "w3wp.exe"]
   [process where process.name == "teams.exe"]"""
-OFTEN_ASKED = 'process where process.name == "cmd.exe" and process.args_count == 77'
+OFTEN_ASKED = 'process where process.name == "cmd.exe" and process.parent.name != "explorer.exe"'
 SELECTOR = re.compile(r"\b((?:streamproc|process)[:_][\w:]+)(\{[^}]*\})?")
 
 
