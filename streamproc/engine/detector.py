@@ -33,7 +33,7 @@ from streamproc.engine.program import Program, lacks_timestamp
 from streamproc.engine.sequence_budget import SequenceLimits
 from streamproc.engine.sequence_keys import SequenceMatch
 from streamproc.engine.sequence_reader import StepReader
-from streamproc.engine.sequence_rules import Candidate, Offer, rule_id_of
+from streamproc.engine.sequence_rules import Candidate, Offer, head_of, rule_id_of
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import JoinKey
@@ -231,12 +231,12 @@ class Detector:
         self._counters.phases["prefilter"].observe(perf_counter() - began_s)
         for index, rules in candidates:
             singles, sequences = self._program.split(rules)
-            read = None
+            head = None
             if singles:
-                singles, read = self._program.examine(singles, values[index])
+                singles, head = self._program.examine(singles, values[index])
             if singles or sequences:
                 record = batch.record(positions[index] if faults else index)
-                if singles or not self._offer_unread(record, sequences, now_ms, tally, read):
+                if singles or not self._offer_unread(record, sequences, now_ms, tally, head):
                     self._evaluate(record, singles, sequences, now_ms, tally)
             else:
                 tally.outcomes["unmatched"] += 1
@@ -304,11 +304,11 @@ class Detector:
         sequences: tuple[Candidate, ...],
         now_ms: int,
         tally: Tally,
-        read: Event | None,
+        head: tuple[Any, int] | None,
     ) -> bool:
         """Let an event wait for its turn undecoded, if that can be: most need no more."""
         wall_ms = self._wall_ms(now_ms)
-        offers = self._program.sequences.offer_unread(record, sequences, wall_ms, read)
+        offers = self._program.sequences.offer_unread(record, sequences, wall_ms, head)
         if offers is None:
             return False
         tally.offers.extend(offers)
@@ -326,10 +326,12 @@ class Detector:
     ) -> None:
         """Note what the event can do in sequences; their state moves when the batch is through."""
         program = self._program
-        offers = program.sequences.offer_unread(record, sequences, self._wall_ms(now_ms), event)
-        if offers is not None:
-            tally.offers.extend(offers)
-            return
+        head, wall_ms = head_of(event), self._wall_ms(now_ms)
+        if head is not None:
+            offers = program.sequences.offer_unread(record, sequences, wall_ms, head)
+            if offers is not None:
+                tally.offers.extend(offers)
+                return
         shift = len(program.matchers)
 
         def on_error(rule: Rule, error: Exception) -> None:
@@ -340,9 +342,7 @@ class Detector:
             return program.selector.applies(event, position + shift)
 
         tally.offers.extend(
-            program.sequences.offers(
-                event, record, sequences, self._wall_ms(now_ms), on_error, applies
-            )
+            program.sequences.offers(event, record, sequences, wall_ms, on_error, applies)
         )
 
     def _wall_ms(self, now_ms: int) -> int | None:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from streamproc.engine.field_reader import FieldReader, content_key
-from streamproc.engine.identity import first
 from streamproc.engine.prefilter import Prefilter
-from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules
+from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules, head_of
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.literals import Clauses, required_clauses
@@ -137,18 +136,19 @@ class Program:
 
     def examine(
         self, positions: tuple[int, ...], value: bytes
-    ) -> tuple[tuple[int, ...], Event | None]:
-        """As ``narrow``, with the event as far as it was read: its host and time at least.
+    ) -> tuple[tuple[int, ...], tuple[Any, int] | None]:
+        """As ``narrow``, with the event's host and time, which were read, too.
 
-        None instead of it where the record has to be decoded to tell.
+        None instead of these where the record has to be decoded to tell.
         """
         document = self.reader(positions).read(value)
         if document is None:
             return positions, None
         event = Event(document)
-        if first(event, "host.id") is None or lacks_timestamp(event):
+        head = head_of(event)
+        if head is None or (isinstance(head[0], str) and not head[0].strip()):
             return positions, None  # to be counted, and given a time
-        return self._narrowed(positions, document, event), event
+        return self._narrowed(positions, document, event), head
 
     def _narrowed(
         self, positions: tuple[int, ...], document: dict[str, Any], event: Event

@@ -137,7 +137,7 @@ class SequenceRules:
         record: Record,
         candidates: tuple[Candidate, ...],
         wall_ms: int | None,
-        event: Event | None = None,
+        head: tuple[Any, int] | None = None,
     ) -> list[Offer] | None:
         """Return what a record can do in sequences as far as its host and time tell.
 
@@ -145,17 +145,21 @@ class SequenceRules:
             record: The record.
             candidates: The rules that it may be part of.
             wall_ms: As in ``offers``.
-            event: Its event, if it was decoded for others; otherwise its head is read.
+            head: Its host and time, if they were read for others.
 
         Returns:
             None when more has to be known: the record has to be decoded for ``offers``.
         """
-        _, groups, is_plain = self._known_groups(candidates)
+        known = self._groups.get(id(candidates))
+        if known is None or known[0] is not candidates:
+            known = self._known_groups(candidates)
+        _, groups, is_plain = known
         if not is_plain:
             return None
-        head = read_head(record.value or b"") if event is None else _head(event)
         if head is None:
-            return None
+            head = read_head(record.value or b"")
+            if head is None:
+                return None
         host_id, timestamp_ns = head
         broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
         offset = record.offset
@@ -236,7 +240,7 @@ _USUAL_HOST: Final = _scope(_USUAL, "")
 _NO_HITS: Final[Mapping[str, Hits]] = MappingProxyType({})
 
 
-def _head(event: Event) -> tuple[Any, int] | None:
+def head_of(event: Event) -> tuple[Any, int] | None:
     """Return what ``read_head`` reads, of any type; None for an event that lacks one of both."""
     stamps, host_ids = event.values("@timestamp"), event.values("host.id")
     timestamp_ns = parse_instant(stamps[0]) if stamps else None
