@@ -215,13 +215,14 @@ def _follow_credentials(app: Any, settings: Settings, credentials: Credentials) 
     if credentials.is_idle or not interval_s:
         return
 
-    @app.service
     class Followed(Service):
         """Looks at the files while the worker runs."""
 
         @Service.task
         async def _follow(self) -> None:
             await credentials.follow(lambda: app.consumer, interval_s)
+
+    app.add_dependency(Followed())  # as early as the metrics: a login may be mended at the start
 
 
 def transport_options(
@@ -316,7 +317,6 @@ def _reload_rules(
 def _serve_metrics(
     app: Any, settings: Settings, collector: StreamprocCollector, pages: Pages
 ) -> None:
-    @app.service
     class Metrics(Service):
         """Serves ``/metrics`` and the health pages while the worker runs, from threads."""
 
@@ -330,3 +330,7 @@ def _serve_metrics(
         async def on_stop(self) -> None:
             if self.server is not None:
                 self.server.close()
+
+    # Faust starts an ``app.service`` after the first assignment. Before it, while Kafka is away or
+    # refuses, somebody has to be told that this worker is alive, and why it is not ready.
+    app.add_dependency(Metrics())
