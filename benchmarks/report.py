@@ -165,10 +165,8 @@ def _ratio(value: float | None) -> str:
 
 
 def on_terminal(table: Table) -> RichTable:
-    """The table for ``rich``; what is met is green, what is missed red."""
-    shown = RichTable(
-        box=None, pad_edge=False, header_style="bold", title=table.title, title_justify="left"
-    )
+    """The table for ``rich``, without its title; what is met is green, what is missed red."""
+    shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for number, heading in enumerate(table.headings):
         shown.add_column(heading, justify="right" if number else "left", no_wrap=True)
     colours = {"met": "[green]met[/]", "missed": "[red]missed[/]"}

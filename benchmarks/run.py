@@ -155,7 +155,7 @@ def _show(console: Any, document: Any) -> None:
     # What is wanted comes last: it is then on the screen.
     found = tables(document)
     for table in found[1:] + found[:1]:
-        console.print(on_terminal(table), "")
+        console.print(f"[italic]{table.title}[/]", on_terminal(table), "", highlight=False)
 
 
 def _write(console: Any, document: Any, arguments: argparse.Namespace) -> None:
