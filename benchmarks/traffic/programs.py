@@ -451,8 +451,8 @@ UM_EXPLOITS = (
         signer="",
     ),
 )
-# What a shipped rule's literals cannot tell from an attack: both are looked at, neither matches.
+# What no search for literals can tell from an attack: the rule names them as exceptions.
 NEAR_MISSES = (
     _windows(1, "WerFault.exe", "-u -p @@number@@ -s 1204", _UM, "-port:@@number@@"),
-    _windows(1, "conhost.exe", "cmd.exe", _INETSRV, _OWA_POOL),
+    _windows(1, "wermgr.exe", "-upload", _UM, "-port:@@number@@"),
 )
