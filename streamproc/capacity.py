@@ -20,8 +20,12 @@ UTILISATION: Final = 0.6
 GROWTH: Final = 3
 """Partitions per planned worker: partitions cannot be added without moving hosts between them."""
 
-LAG_S: Final = 10
-"""Seconds of backlog after which an autoscaler should add a worker."""
+LAG_S: Final = 60
+"""Seconds of backlog after which an autoscaler should add a worker.
+
+As the chart's ``keda.maxLagSeconds``: more than ``session_timeout_s``, or the backlog that a worker
+leaves behind when it is scaled away would call it back.
+"""
 
 _MEMORY_FACTOR: Final = 1.5
 _MEMORY_STEP: Final = 128 * 1024**2

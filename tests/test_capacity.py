@@ -57,7 +57,7 @@ def test_numbers_by_hand():
     """60,000 events/s at 10,000 a core, 60 % busy: ten workers; 10 minutes take 15 to work off."""
     found = plan(Load(60_000, EVENT_BYTES, outage_s=600), MEASURED)
 
-    assert (found.workers, found.partitions, found.lag_threshold) == (10, 36, 60_000)
+    assert (found.workers, found.partitions, found.lag_threshold) == (10, 36, 360_000)
     assert found.catch_up_s == pytest.approx(900)
     assert found.memory_limit_bytes == 384 * 1024**2
 
