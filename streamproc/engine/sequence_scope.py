@@ -132,9 +132,13 @@ class Lane:
                     break
                 last = held.ordinal if last is None else max(last, held.ordinal)
             self.arrived.popleft()
-        heap = self.heap
+        heap, frontier = self.heap, self.frontier
         while heap and (heap[0][0][0] < before_ns or (last is not None and heap[0][0] <= last)):
-            yield self.pop()
+            ordinal, held = heapq.heappop(heap)
+            held.is_released = True
+            if frontier is None or ordinal > frontier:
+                frontier = self.frontier = ordinal
+            yield held
 
     def pop(self) -> Held:
         """Give out the earliest event."""

@@ -306,7 +306,12 @@ class PartitionSequences(Starts):
         """Release what is due and settle what is over."""
         arrived_before_ms = clock_ms - self._limits.lateness_ms
         for held in scope.ordinary.release(scope.newest_ns - self._lateness_ns, arrived_before_ms):
-            self._release(name, scope, held, found, is_ahead=False)
+            if held.arrival.hits:
+                self._release(name, scope, held, found, is_ahead=False)
+            else:  # the same in short, for most
+                self._budget.waiting -= 1
+                self.changed.add(name)
+                self._ask(name, scope, held, found, is_ahead=False)
         if scope.ahead.heap:
             for held in scope.ahead.release(LONG_AGO, arrived_before_ms):
                 self._release(name, scope, held, found, is_ahead=True)
