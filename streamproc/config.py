@@ -439,7 +439,11 @@ class Settings(BaseModel):
             least = f"more than commit_interval_s ({self.commit_interval_s:g})"
             found.append(Problem("batch_age_max_s", f"must be {least}"))
         outputs = [self.alerts_topic, self.context_requests_topic, self.dead_letters_topic]
-        if self.canary_interval_s and self.canary_topic in (self.events_topic, *outputs):
+        if self.sequence_state_topic in (self.events_topic, *outputs):
+            # It is compacted: what is no snapshot would be refused or deleted there.
+            found.append(Problem("sequence_state_topic", "must differ from all other topics"))
+        others = (self.events_topic, self.sequence_state_topic, *outputs)
+        if self.canary_interval_s and self.canary_topic in others:
             found.append(Problem("canary_topic", "must differ from all other topics"))
         if self.events_topic in outputs:
             # The worker would read what it writes, for ever.

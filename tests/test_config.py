@@ -92,6 +92,18 @@ def test_settings_cannot_change():
         ({"dead_letter_bytes_max": 1_000_001}, "dead_letter_bytes_max", "output_bytes_max"),
         ({"batch_age_max_s": 1}, "batch_age_max_s", "more than commit_interval_s (1)"),
         ({"alerts_topic": "streamproc.events"}, "events_topic", "must differ"),
+        ({"sequence_state_topic": "streamproc.alerts"}, "sequence_state_topic", "must differ"),
+        ({"sequence_state_topic": "streamproc.events"}, "sequence_state_topic", "must differ"),
+        (
+            {"canary_interval_s": 1, "canary_topic": "streamproc.sequence-state"},
+            "canary_topic",
+            "must differ",
+        ),
+        (
+            {"canary_interval_s": 1, "canary_topic": "streamproc.alerts"},
+            "canary_topic",
+            "must differ",
+        ),
         ({"kafka_options": {"acks": "0"}}, "kafka_options", "'acks' cannot be set here"),
         ({"kafka_options": {"group.id": "x"}}, "kafka_options", "set group_id"),
     ],
