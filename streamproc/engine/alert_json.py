@@ -86,11 +86,6 @@ def fit_alert(document: dict[str, Any], bytes_max: int | None) -> bytes:
     return to_json(document)
 
 
-def shrink_alert(value: bytes, bytes_max: int) -> bytes:
-    """Return the JSON of an alert that was written without a limit, cut as ``fit_alert`` does."""
-    return value if len(value) <= bytes_max else fit_alert(json.loads(value), bytes_max)
-
-
 class _Field(NamedTuple):
     """A field that may be cut: its size as JSON, its path, and the object that holds it."""
 

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from streamproc.engine.alert_json import fit_alert, shrink_alert, to_json
+from streamproc.engine.alert_json import fit_alert, to_json
 
 OWN = {"@timestamp": "t", "event.kind": "signal", "kibana.alert.uuid": "u", "rule.id": "r"}
 
@@ -76,14 +76,6 @@ def test_copies_and_long_rule_texts_go_last():
     assert size <= 6_000
     assert document["kibana.alert.reason"] == "why"
     assert "kibana.alert.rule.note" not in document
-
-
-def test_an_alert_already_written_can_be_shrunk():
-    """For a limit that is known only when it is produced."""
-    value = to_json({"message": "m" * 5_000, **OWN})
-
-    assert shrink_alert(value, 10_000) == value
-    assert len(shrink_alert(value, 4_000)) <= 4_000
 
 
 @pytest.mark.parametrize("value", [2**70, "\ud800", {"a": [2**64]}])
