@@ -33,7 +33,7 @@ ERROR_REASONS = (
     "other",
 )
 CREDENTIALS = ("password", "certificates")
-RELOAD_RESULTS = ("accepted", "refused")
+CREDENTIAL_RESULTS = ("accepted", "refused")
 COMMIT_REASONS = (*ERROR_REASONS, "outputs_failed", "outputs_pending", "rebalance", "unavailable")
 
 
@@ -143,7 +143,7 @@ def kafka_metrics(counters: Counters) -> Iterator[Metric]:
         " tried again.",
         ("what", "result"),
         counters.credential_reloads,
-        product(CREDENTIALS, RELOAD_RESULTS),
+        product(CREDENTIALS, CREDENTIAL_RESULTS),
     )
 
 
