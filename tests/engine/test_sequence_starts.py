@@ -35,11 +35,20 @@ class Bench:
         self.asked.append(offset)
         return self.machine.hits(Event(document), queries)
 
-    def send(self, letter: str, at_s: float, *, is_match: bool = True, host: str = "h") -> None:
+    def send(
+        self,
+        letter: str,
+        at_s: float,
+        *,
+        is_match: bool = True,
+        host: str = "h",
+        broker_s: float | None = None,
+    ) -> None:
+        broker_ms = NOW_MS + round((at_s if broker_s is None else broker_s) * 1000)
         ns = (NOW_MS + round(at_s * 1000)) * 1_000_000
         payload = self.offset, {"event.category": letter, "k": 1, "v": is_match}
         prospects = (Prospect(RULE, ("abc".index(letter),)),)
-        arrival = Arrival(ns, None, self.offset, ns // 1_000_000, payload, {}, prospects)
+        arrival = Arrival(ns, None, self.offset, broker_ms, payload, {}, prospects)
         self.offset += 1
         self._note(self.sequences.offer(host, arrival))
 
@@ -59,6 +68,44 @@ def test_later_steps_are_nothing_while_nothing_has_begun():
     bench.pass_time(2)
     assert bench.asked == []
     assert (bench.budget.waiting, bench.budget.starts) == (0, 1)
+
+
+def test_turns_are_put_off_until_an_event_may_follow():
+    """Then all take them at once, in order, as soon as they may."""
+    bench = Bench(lateness_ms=1_000)
+    for second in range(20):
+        bench.send("a", second, broker_s=100)
+    assert (bench.budget.waiting, bench.budget.starts) == (20, 0)
+    bench.send("b", 20, broker_s=100)
+    assert (bench.budget.waiting, bench.budget.starts) == (2, 19)
+    bench.send("a", 22, broker_s=100)
+    assert bench.asked == [20, *range(20)]
+    bench.send("c", 24, broker_s=100)
+    bench.send("a", 26, broker_s=100)
+    assert bench.found == [(19, 20, 22)]
+    assert bench.budget.counts.late_events == 0
+
+
+def test_no_more_turns_are_put_off_than_there_is_room_for():
+    bench = Bench(lateness_ms=1_000)
+    bench.sequences.turns_put_off = 4
+    most = 0
+    for second in range(40):
+        bench.send("a", second, broker_s=100)
+        most = max(most, bench.budget.waiting)
+    assert 4 <= most <= 8
+    assert bench.budget.waiting + bench.budget.starts == 40
+
+
+def test_late_is_who_was_late_while_turns_are_put_off():
+    """An event that belongs before one that might have taken its turn is late."""
+    bench = Bench(lateness_ms=1_000)
+    for second in range(10):
+        bench.send("a", second, broker_s=100)
+    bench.send("a", 6.5, broker_s=100)
+    assert bench.budget.counts.late_events == 1
+    bench.send("a", 7.5, broker_s=100)
+    assert bench.budget.counts.late_events == 1
 
 
 def test_starts_are_asked_about_when_a_later_step_is_hit():
