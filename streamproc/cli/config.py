@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from streamproc.cli.config_path import config_option
+from streamproc.cli.format_option import format_option
 from streamproc.config_sources import load_settings
 from streamproc.config_tables import render_reference, render_settings_json, render_settings_table
 
@@ -20,22 +21,15 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @config_option
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Form of the output.",
-)
+@format_option
 @click.option("--reference", is_flag=True, help="Print every setting with its meaning (Markdown).")
-def config(config_path: Path | None, output_format: str, reference: bool) -> None:
+def config(config_path: Path | None, form: str, reference: bool) -> None:
     """Show the settings in force and where each comes from; secrets are masked."""
     if reference:
         click.echo(render_reference())
         return
     effective = load_settings(config_path=config_path)
-    if output_format == "json":
+    if form == "json":
         click.echo(render_settings_json(effective))
     else:
         click.echo(render_settings_table(effective))

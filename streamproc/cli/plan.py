@@ -9,6 +9,7 @@ import orjson
 
 from streamproc.capacity import LAG_S, UTILISATION, Load, Plan, plan
 from streamproc.cli.console import Column, print_table, size
+from streamproc.cli.format_option import format_option
 from streamproc.measured import EVENT_BYTES, RULE_SETS, RUN, Measured
 
 EPILOG = """\b
@@ -45,14 +46,7 @@ Examples:
     "--retention-hours", default=72.0, show_default=True, help="How long events are kept."
 )
 @click.option("--replication", default=3, show_default=True, help="Copies of each partition.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print the plan.",
-)
+@format_option
 def plan_command(
     events_per_second: float,
     event_bytes: int,
@@ -78,8 +72,8 @@ def plan_command(
         click.echo(orjson.dumps(asdict(found), option=orjson.OPT_INDENT_2))
         return
     source = f"{RUN}, {rule_set} rules" if events_per_core is None else "--events-per-core"
-    print_table([Column("What"), Column("Plan", is_number=True), Column("Why", is_elastic=True)],
-                _rows(load, found, source))  # fmt: skip
+    columns = [Column("What"), Column("Plan", is_number=True), Column("Why", is_elastic=True)]
+    print_table(columns, _rows(load, found, source))
 
 
 def _rows(load: Load, found: Plan, source: str) -> list[list[str]]:

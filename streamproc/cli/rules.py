@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamproc.cli.console import Column, count, print_table
+from streamproc.cli.format_option import format_option
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput
 from streamproc.cli.rule_paths import load, load_for_running, rules_option
 from streamproc.cli.rule_search import find_rule
@@ -57,14 +58,7 @@ def rules() -> None:
 
 @rules.command(epilog=CHECK_EPILOG, short_help="Say which rules load, and why the others do not.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print what was found.",
-)
+@format_option
 def check(paths: tuple[str, ...], form: str) -> None:
     """Load rules and say which are in order, which are rejected (and where), which skipped.
 
@@ -141,14 +135,7 @@ def explain(
     help="Events (NDJSON, plain, gzip or zstd; - is standard input); may be repeated.",
 )
 @click.option("--top", default=20, show_default=True, help="How many rules to show.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print the costs.",
-)
+@format_option
 def cost(paths: tuple[str, ...], files: tuple[str, ...], top: int, form: str) -> None:
     """Rank rules by what they cost per event, on events of yours.
 
