@@ -105,10 +105,8 @@ def refusal_of(error: KafkaError) -> str | None:
         return "authorization"
     if code == KafkaError._SSL:
         return _tls_reason(error.str()) or "tls"
-    # With TLS 1.3 a broker refuses our certificate after the handshake: a lost connection, then.
-    if code == KafkaError._TRANSPORT and _ALERT in error.str().lower():
-        return _tls_reason(error.str())
-    return None
+    # A lost connection at times: with TLS 1.3 our certificate is refused after the handshake.
+    return _tls_reason(error.str()) if code == KafkaError._TRANSPORT else None
 
 
 def needs_look(error: KafkaError) -> bool:
