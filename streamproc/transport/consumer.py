@@ -45,6 +45,7 @@ from streamproc.transport.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 10.0
+ASSIGN_TIMEOUT_S = 60.0  # Faust's part of an assignment
 # Collect the youngest generation every 100,000 containers instead of every 700: a batch makes
 # some thousand short-lived messages, and each pass would walk them in vain.
 GC_THRESHOLDS = (100_000, 20, 100)
@@ -70,6 +71,8 @@ class Consumer(DeliveringConsumer):
         self._lets_go = False
         self._producer_is_old = False
         self._heap_frozen = False
+        self._taking_over = asyncio.Lock()
+        self._restoring: asyncio.Future[None] | None = None
         no_index = NoIndex()
         # In place of Faust's list and set of offsets; see the ack module.
         self._acked: Any = defaultdict(self._new_log)
@@ -109,6 +112,7 @@ class Consumer(DeliveringConsumer):
     async def on_stop(self) -> None:
         """Let agents finish, commit, leave the group."""
         self.options.health.is_stopping = True
+        self._give_up_restore()
         await self.wait_empty()
         if self._poller is not None:
             await self._poller.stop(CLOSE_TIMEOUT_S)
@@ -171,29 +175,60 @@ class Consumer(DeliveringConsumer):
         self._crash_task = task  # the loop itself keeps only a weak reference
 
     async def partitions_assigned(self, generation: int, starts: Mapping[TP, int | None]) -> None:
-        """Take over an assignment and let Faust recover its tables."""
-        began_s = self._rebalance_from_s or time.monotonic()
-        self._counters.rebalances["assigned"] += 1
-        self._assigned = frozenset(starts)
-        self._paused_at_broker = set(starts)
-        self._held.clear()
-        for tp, offset in starts.items():
-            self._acked.pop(tp, None)
-            self._committed_offset[tp] = offset
-            self._read_offset[tp] = None
-        self.app.consumer_generation_id = generation
-        self._tell_assignor(starts)
-        if not self.app.rebalancing:
-            self.app.on_rebalance_start()
-        # Here and not by Faust's signal: while its receivers run, records may flow already.
-        if self.options.store is not None:
-            await self.options.store.restore(starts)
-        await self.on_partitions_assigned(set(starts), generation)
-        self._freeze_heap()
-        self._rebalance_from_s = None
-        self._counters.rebalance_seconds.observe(time.monotonic() - began_s)
-        self.options.health.has_assignment = True
-        self.options.broker_errors.worked(GROUP)
+        """Take over an assignment and let Faust recover its tables.
+
+        It may wait for brokers for as long as they are away; a revocation ends that.
+        """
+        async with self._taking_over:
+            began_s = self._rebalance_from_s or time.monotonic()
+            self._counters.rebalances["assigned"] += 1
+            self._assigned = frozenset(starts)
+            self._paused_at_broker = set(starts)
+            self._held.clear()
+            for tp, offset in starts.items():
+                self._acked.pop(tp, None)
+                self._committed_offset[tp] = offset
+                self._read_offset[tp] = None
+            self.app.consumer_generation_id = generation
+            self._tell_assignor(starts)
+            if not self.app.rebalancing:
+                self.app.on_rebalance_start()
+            # Here and not by Faust's signal: while its receivers run, records may flow already.
+            if not await self._restored(starts):
+                return
+            await self._assign(set(starts), generation)
+            self._freeze_heap()
+            self._rebalance_from_s = None
+            self._counters.rebalance_seconds.observe(time.monotonic() - began_s)
+            self.options.health.has_assignment = True
+            self.options.broker_errors.worked(GROUP)
+
+    async def _assign(self, partitions: set[TP], generation: int) -> None:
+        try:
+            async with asyncio.timeout(ASSIGN_TIMEOUT_S):
+                await self.on_partitions_assigned(partitions, generation)
+        except TimeoutError:
+            raise TimeoutError(f"Faust took over no partitions in {ASSIGN_TIMEOUT_S} s") from None
+
+    async def _restored(self, partitions: Iterable[TP]) -> bool:
+        """Restore the state of the partitions; False: they were revoked meanwhile."""
+        if self.options.store is None:
+            return True
+        self._restoring = asyncio.ensure_future(self.options.store.restore(partitions))
+        try:
+            await asyncio.wait([self._restoring])
+            if self._restoring.cancelled():
+                logger.info("partitions were revoked before their state was restored")
+                return False
+            self._restoring.result()
+        finally:
+            self._restoring.cancel()
+            self._restoring = None
+        return True
+
+    def _give_up_restore(self) -> None:
+        if self._restoring is not None:
+            self._restoring.cancel()
 
     def _tell_assignor(self, tps: Iterable[TP]) -> None:
         # Kafka's range assignment gives a worker the same partition numbers of topics with equal
@@ -219,29 +254,31 @@ class Consumer(DeliveringConsumer):
 
     async def partitions_revoked(self, tps: set[TP], *, lost: bool) -> None:
         """Stop feeding, let agents finish, commit while the partitions are ours, let go."""
-        self._counters.rebalances["lost" if lost else "revoked"] += 1
-        self._rebalance_from_s = time.monotonic()
-        self.options.health.has_assignment = False
-        app = self.app
-        app.on_rebalance_start()
-        self.stop_flow()
-        if self._poller is not None:
-            self._poller.ready.clear()
-        self._held.clear()
-        app.flow_control.suspend()  # streams skip what is queued, unacknowledged
-        app.flow_control.clear()
-        if not lost:
-            await self.wait_empty()
-        self._unacked_messages.clear()
-        self._assigned -= tps
-        self._commit_attempt_s = None
-        if self.options.store is not None:
-            self.options.store.give_up(tps)
-        await self.on_partitions_revoked(tps)
-        if self._poller is not None:
-            self._poller.release_all()
-        if self._producer_is_old:
-            await self._renew_producer()
+        self._give_up_restore()
+        async with self._taking_over:
+            self._counters.rebalances["lost" if lost else "revoked"] += 1
+            self._rebalance_from_s = time.monotonic()
+            self.options.health.has_assignment = False
+            app = self.app
+            app.on_rebalance_start()
+            self.stop_flow()
+            if self._poller is not None:
+                self._poller.ready.clear()
+            self._held.clear()
+            app.flow_control.suspend()  # streams skip what is queued, unacknowledged
+            app.flow_control.clear()
+            if not lost:
+                await self.wait_empty()
+            self._unacked_messages.clear()
+            self._assigned -= tps
+            self._commit_attempt_s = None
+            if self.options.store is not None:
+                self.options.store.give_up(tps)
+            await self.on_partitions_revoked(tps)
+            if self._poller is not None:
+                self._poller.release_all()
+            if self._producer_is_old:
+                await self._renew_producer()
 
     async def renew(self) -> bool:
         """Make the clients anew, of the settings as they are now; False: try again later.
@@ -275,7 +312,7 @@ class Consumer(DeliveringConsumer):
     def set_login(self, username: str, password: str) -> None:
         """Log in with these from the next connection on."""
         if self._poller is not None:
-            self._poller.tell(lambda consumer: consumer.set_sasl_credentials(username, password))
+            self._poller.set_login(username, password)
         producer: Any = self.app.producer
         producer.set_login(username, password)
         if self._heartbeat is not None:

@@ -18,8 +18,8 @@ from typing import Any
 from faust.types import ConsumerMessage
 
 from streamproc.transport.batch import RecordBatch
+from streamproc.transport.listener import Handed
 from streamproc.transport.partitions import PartitionConsumer
-from streamproc.transport.poller import Handed
 
 LOOK_S = 1.0  # between two looks at whether the worker stops, while nothing comes
 

@@ -22,7 +22,10 @@ class StateStore(Protocol):
     """State that moves with the partitions; see ``streamproc.transport.sequence_store``."""
 
     async def restore(self, partitions: Iterable[Partition]) -> None:
-        """Read the state of assigned partitions, before any of their records is handed out."""
+        """Read the state of assigned partitions, before any of their records is handed out.
+
+        Waits for brokers for as long as they are away; a revocation and a stop cancel it.
+        """
 
     def give_up(self, partitions: Iterable[Partition]) -> None:
         """Forget partitions that are no longer ours."""

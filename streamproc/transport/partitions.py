@@ -17,8 +17,9 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types import TP, ConsumerMessage
 
 from streamproc.errors import ConfigError
+from streamproc.transport.listener import Handed
 from streamproc.transport.options import TransportOptions, options_of
-from streamproc.transport.poller import Handed, Poller
+from streamproc.transport.poller import Poller
 
 WATERMARKS_TIMEOUT_S = 30.0
 SEEK_TRIES = 100

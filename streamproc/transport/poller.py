@@ -3,7 +3,13 @@
 Law of the file: every call on the Consumer is made here, by this thread. Since confluent-kafka
 2.16 a method waits for a ``consume()`` that another thread has in flight, and a busy loop starves
 the caller for good; so the event loop posts commands, and this thread serves them between two
-``consume()`` calls, and while it waits inside a rebalance callback for the event loop.
+``consume()`` calls, and while it waits inside a revocation for the event loop.
+
+Second law: inside a callback no method is called that confluent-kafka brackets with a call state
+of its own (``list_topics``, ``set_sasl_credentials``, ``poll``, ``consume``): it forgets the outer
+call's, and the next callback of that call, for a log line or an error, aborts the process. So the
+callback of an assignment only takes note of it, and whatever may take long comes after it, while
+the consumer goes on polling: a broker may be away for an hour, and the group may think otherwise.
 
 Kafka's rebalance protocol is eager: every revocation takes all partitions.
 """
@@ -11,12 +17,13 @@ Kafka's rebalance protocol is eager: every revocation takes all partitions.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -29,9 +36,11 @@ from confluent_kafka import (
 )
 from faust.types import TP
 
-from streamproc.transport.batch import RecordBatch, batches_of
+from streamproc.transport.batch import batches_of
+from streamproc.transport.listener import Handed, Listener
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.positions import Positions
+from streamproc.transport.starts import committed_starts
 
 logger = logging.getLogger(__name__)
 
@@ -40,48 +49,21 @@ Command = Callable[[Any], Any]
 
 IDLE_S = 0.05  # between two looks at the group's events while no records are wanted
 REFRESH_S = 1.0  # between two looks at ends and gaps
-COMMITTED_TIMEOUT_S = 30.0
 LEAVE_TIMEOUT_S = 5.0
 # Records trickle in one by one; a hand-over each would cost more than a moment's wait does.
 GATHER_S = 0.002
 # Read at a time, however many records that is: a few events of a megabyte do not fill the memory.
 READ_BYTES_MAX = 8 * 1024 * 1024
 FIRST_READ_RECORDS = 500  # while nothing is known of their size
-ASSIGN_TIMEOUT_S = 60.0  # Faust's part of an assignment, on the event loop
 _ERROR = Message.error
 
 
-class Handed(NamedTuple):
-    """One batch on its way to the event loop."""
+class _Assignment:
+    """Partitions that the group has given us and that we have not taken over yet."""
 
-    generation: int
-    batch: RecordBatch
-    begins_anew: bool  # the partition was recreated: forget what was committed
-
-
-class Listener(Protocol):
-    """What the poll thread tells; the coroutines and callbacks run on the event loop."""
-
-    async def partitions_assigned(self, generation: int, starts: Mapping[TP, int | None]) -> None:
-        """Take over the partitions; a start of None means no committed offset."""
-
-    async def partitions_revoked(self, tps: set[TP], *, lost: bool) -> None:
-        """Finish and commit (unless ``lost``), then let go."""
-
-    def wake(self) -> None:
-        """Look into ``Poller.ready``."""
-
-    def kafka_error(self, error: KafkaError) -> None:
-        """Count an error that librdkafka reports; crash if it is fatal."""
-
-    def poll_failed(self, error: Exception) -> None:
-        """The thread has ended by an error: crash."""
-
-    def commit_stalled(self) -> bool:
-        """Say whether to hold batches back (called on the poll thread)."""
-
-    def acks_enabled(self, topic: str) -> bool:
-        """Say whether agents consume the topic (called on the poll thread)."""
+    def __init__(self, partitions: list[TopicPartition]) -> None:
+        self.partitions = partitions
+        self.taken: concurrent.futures.Future[None] | None = None  # the event loop's part
 
 
 class Poller:
@@ -124,7 +106,9 @@ class Poller:
         self.partition_counts: dict[str, int] = {}
         self.records_at_a_time = min(options.batch_records, FIRST_READ_RECORDS)
         self._topics: list[str] = []
+        self._assignment: _Assignment | None = None
         self._renewal: tuple[Mapping[str, Any], asyncio.Future[Any]] | None = None
+        self._login: tuple[str, str] | None = None
         self._consumer = self._new_consumer(settings)
         self._thread = threading.Thread(target=self._run, name="streamproc-poller", daemon=True)
 
@@ -168,6 +152,11 @@ class Poller:
         self._notify()
         return future
 
+    def set_login(self, username: str, password: str) -> None:
+        """Log in with these from the next connection on."""
+        self._login = (username, password)
+        self._notify()
+
     def set_flow(self, flows: bool) -> None:
         """Let records come, or hold them back without touching what librdkafka prefetched."""
         self._flows = flows
@@ -209,6 +198,11 @@ class Poller:
                 self._serve()
                 if self._renewal is not None:
                     self._replace_consumer(*self._renewal)
+                if self._login is not None:
+                    login, self._login = self._login, None
+                    self._consumer.set_sasl_credentials(*login)
+                if self._assignment is not None:
+                    self._take_over(self._assignment)
                 if self._wanted():
                     generation = self.generation
                     messages = self._read()
@@ -291,6 +285,7 @@ class Poller:
         return (
             self._flows
             and bool(self.assigned)
+            and self._assignment is None
             and self._in_flight < self._options.batches_in_flight
             and not self._listener.commit_stalled()
         )
@@ -408,26 +403,36 @@ class Poller:
     # -- rebalances: these run inside consume() and poll() ---------------------------------------
 
     def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        starts = self._committed(consumer, partitions)
+        self._assignment = _Assignment(partitions)
+        consumer.assign([])  # the group is answered; what is read comes with the offsets
+
+    def _take_over(self, assignment: _Assignment) -> None:
+        """Go on with an assignment as far as it goes now; called again until it is through."""
+        if assignment.taken is None:
+            starts = committed_starts(self._consumer, assignment.partitions, self._error)
+            if starts is not None:
+                self._assign(starts)
+                self._count_partitions(self._consumer)
+                work = self._listener.partitions_assigned(self.generation, starts)
+                assignment.taken = asyncio.run_coroutine_threadsafe(work, self._loop)
+                assignment.taken.add_done_callback(lambda _: self._notify())
+        elif assignment.taken.done():
+            self._assignment = None
+            assignment.taken.result()
+
+    def _assign(self, starts: Mapping[TP, int | None]) -> None:
         self.generation += 1
         self._carried = []
         self.assigned = frozenset(starts)
-        self._positions.assign(starts)
+        self._positions.assign(dict(starts))
         assignment = [
             TopicPartition(tp.topic, tp.partition, self._first_offset(tp, offset))
             for tp, offset in starts.items()
         ]
-        consumer.assign(assignment)
         if assignment:
+            self._consumer.assign(assignment)
             # Until Faust has recovered its tables; it resumes them by itself.
-            consumer.pause(assignment)
-        self._count_partitions(consumer)
-        future = self._ask_loop(
-            self._listener.partitions_assigned(self.generation, starts), ASSIGN_TIMEOUT_S
-        )
-        if not future.done():
-            raise TimeoutError(f"the event loop took over no partitions in {ASSIGN_TIMEOUT_S} s")
-        future.result()
+            self._consumer.pause(assignment)
 
     def _first_offset(self, tp: TP, committed: int | None) -> int:
         if committed is not None:
@@ -436,16 +441,6 @@ class Poller:
         if not self._listener.acks_enabled(tp.topic):
             return int(OFFSET_BEGINNING)
         return int(self._start_offset)
-
-    def _committed(self, consumer: Any, partitions: list[TopicPartition]) -> dict[TP, int | None]:
-        if not partitions:
-            return {}
-        starts: dict[TP, int | None] = {}
-        for place in consumer.committed(partitions, timeout=COMMITTED_TIMEOUT_S):
-            if place.error is not None:
-                raise KafkaException(place.error)
-            starts[TP(place.topic, place.partition)] = place.offset if place.offset >= 0 else None
-        return starts
 
     def _count_partitions(self, consumer: Any) -> None:
         for topic in {tp.topic for tp in self.assigned} - self.partition_counts.keys():
@@ -464,6 +459,7 @@ class Poller:
         self._let_go(consumer, partitions, lost=True)
 
     def _let_go(self, consumer: Any, partitions: list[TopicPartition], *, lost: bool) -> None:
+        self._assignment = None  # what is not taken over yet never will be
         tps = {TP(place.topic, place.partition) for place in partitions} & self.assigned
         if self._halted or not tps:
             return  # closing: everything was committed before

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -26,14 +27,18 @@ from streamproc.engine.sequence_states import SequenceStates
 from streamproc.engine.sequences import PartitionSequences
 from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
+from streamproc.refusals import refusal_of
 from streamproc.topics import SNAPSHOT_BYTES_MAX
+from streamproc.transport.faults import Verdict, commit_verdict
 from streamproc.transport.producer import Outgoing
 from streamproc.transport.state_sizes import StateSizes
 
 logger = logging.getLogger(__name__)
 
-# Seconds without any answer of the broker before a restore is given up.
-READ_SILENCE_S = 60.0
+# Seconds without any answer of the broker before a restore begins again with a new client.
+READ_SILENCE_S = 30.0
+RETRY_PAUSE_S = 1.0
+ASK_TIMEOUT_S = 5.0
 # How long a read waits for more: short, for the last record is not followed by another.
 READ_PAUSE_S = 0.05
 OFFSET_HEADER = "offset"
@@ -118,16 +123,17 @@ class SequenceStore:
     async def restore(self, partitions: Iterable[Partition]) -> None:
         """Read the state of newly assigned partitions; the events wait meanwhile.
 
+        While brokers are away it asks them again and again, until it is cancelled.
+
         Raises:
             ConfigError: The state topic or one of its partitions does not exist.
-            KafkaException: It cannot be read.
+            KafkaException: It cannot be read, and no repetition would mend that.
         """
         numbers = self._numbers(partitions) if self.is_used else []
         if not numbers:
             return
         started_s = time.monotonic()
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(None, self._read, numbers)
+        found = await self._read_aside(numbers, repeats=True)
         restored = 0
         for number in numbers:
             scopes = self._unpack(found[number])
@@ -160,9 +166,8 @@ class SequenceStore:
             return
         self.is_used = True  # so that what is assigned meanwhile is restored
         try:
-            loop = asyncio.get_running_loop()
             numbers = self._numbers(partitions())
-            found = await loop.run_in_executor(None, self._read, numbers) if numbers else {}
+            found = await self._read_aside(numbers, repeats=False) if numbers else {}
         except BaseException:
             self.is_used = False
             raise
@@ -294,13 +299,40 @@ class SequenceStore:
                 logger.error("sequence state of %s is lost: %s", name, error)
         return scopes
 
-    def _read(self, numbers: list[int]) -> dict[int, dict[str, Kept]]:
+    async def _read_aside(self, numbers: list[int], *, repeats: bool) -> dict[int, dict[str, Kept]]:
+        """Read in a thread, which ends soon after this is cancelled."""
+        given_up = threading.Event()
+        read = self._read_in_the_end if repeats else self._read
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(None, read, numbers, given_up)
+        finally:
+            given_up.set()
+
+    def _read_in_the_end(
+        self, numbers: list[int], given_up: threading.Event
+    ) -> dict[int, dict[str, Kept]]:
+        """Read as ``_read`` does, again and again while brokers are away."""
+        while not given_up.is_set():
+            try:
+                return self._read(numbers, given_up)
+            except KafkaException as error:
+                kafka_error = error.args[0]
+                # What is refused has an exit code of its own; see broker_errors.
+                if refusal_of(kafka_error) or commit_verdict(kafka_error) is not Verdict.RETRY:
+                    raise
+                logger.warning("the sequence state is not read yet, asking again: %s", error)
+                given_up.wait(RETRY_PAUSE_S)
+        return {}
+
+    def _read(self, numbers: list[int], given_up: threading.Event) -> dict[int, dict[str, Kept]]:
         """Read partitions of the state topic from beginning to end (in a thread)."""
         consumer = Consumer(
             {
                 "client.id": "streamproc-restore",
                 **self._client,
-                "group.id": "streamproc-restore",  # needed by librdkafka; never joined
+                # Needed by librdkafka, never joined; the worker has no right to any other.
+                "group.id": self._topic.group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 10,  # at the end there is nothing to wait for
@@ -316,7 +348,7 @@ class SequenceStore:
             )
             left = set(numbers)
             heard_s = time.monotonic()
-            while left:
+            while left and not given_up.is_set():
                 for message in consumer.consume(1_000, READ_PAUSE_S):
                     heard_s = time.monotonic()
                     if _is_end(message):
@@ -352,7 +384,7 @@ class SequenceStore:
 
     def _check_topic(self, consumer: Any, numbers: list[int]) -> None:
         name = self._topic.name
-        found = consumer.list_topics(name, timeout=READ_SILENCE_S).topics[name]
+        found = consumer.list_topics(name, timeout=ASK_TIMEOUT_S).topics[name]
         absent = [number for number in numbers if number not in found.partitions]
         if absent and (found.error is None or found.error.code() in _NO_TOPIC):
             numbered = ", ".join(map(str, absent))

@@ -68,6 +68,35 @@ def collect(app: faust.App, topic: str = "events", *, output: str | None = None)
     return seen
 
 
+class Store:
+    """Sequence state that is restored when the test says so; else nothing of it."""
+
+    def __init__(self) -> None:
+        self.restores = 0
+        self.cancelled = 0
+        self.goes_on = asyncio.Event()
+
+    async def restore(self, partitions) -> None:
+        self.restores += 1
+        try:
+            await self.goes_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    def give_up(self, partitions) -> None:
+        """Nothing is kept."""
+
+    def is_due(self) -> bool:
+        return True
+
+    async def write(self, partitions, producer, outputs_delivered) -> bool:
+        return True
+
+    def committed(self, offsets) -> None:
+        """Nothing is kept."""
+
+
 @asynccontextmanager
 async def running(app: faust.App):
     """Start and stop the app."""
@@ -76,6 +105,18 @@ async def running(app: faust.App):
         yield app
     finally:
         await app.stop()
+
+
+@asynccontextmanager
+async def starting(app: faust.App):
+    """Start the app in the background: Faust's start waits for the first assignment; stop it."""
+    start = asyncio.ensure_future(app.start())
+    try:
+        yield app
+    finally:
+        await app.stop()
+        start.cancel()
+        await asyncio.wait([start])
 
 
 async def until(condition: Callable[[], Any]) -> Any:

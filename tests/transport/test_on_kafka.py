@@ -8,7 +8,17 @@ import uuid
 import pytest
 from confluent_kafka import TopicPartition
 
-from tests.transport.harness import collect, commit, committed, fill, make_app, running, until
+from tests.transport.harness import (
+    Store,
+    collect,
+    commit,
+    committed,
+    fill,
+    make_app,
+    running,
+    starting,
+    until,
+)
 
 
 @pytest.fixture
@@ -84,3 +94,28 @@ def test_a_committed_offset_beyond_the_end_is_loud(kafka, group, caplog) -> None
     asyncio.run(run())
     assert "the committed offset 100 is beyond the end" in caplog.text
     assert committed(kafka.bootstrap, 1, topic, group) == [40]
+
+
+def test_partitions_can_be_taken_away_before_their_state_is_restored(kafka, group) -> None:
+    """A restore that takes for ever keeps its worker in the group, and others from nothing."""
+    topic = kafka.create_topic("events", partitions=4)
+    fill(kafka.bootstrap, topic, 400, 4)
+
+    async def run() -> tuple[list, Store]:
+        store = Store()
+        apps = [make_app(kafka.bootstrap, group=group, store=store)]
+        apps.append(make_app(kafka.bootstrap, group=group))
+        seen = [collect(app, topic) for app in apps]
+        async with starting(apps[0]):
+            await until(lambda: store.restores == 1)
+            async with running(apps[1]):
+                await until(lambda: store.restores == 2)
+                await until(lambda: len(seen[1]) == 200)
+                assert not seen[0]
+                store.goes_on.set()
+                await until(lambda: len(seen[0]) == 200)
+        return seen, store
+
+    seen, store = asyncio.run(run())
+    assert set((seen[0] + seen[1]).values()) == {1}
+    assert store.cancelled == 1

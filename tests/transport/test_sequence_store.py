@@ -19,6 +19,7 @@ from streamproc.ops.counters import Counters
 from streamproc.transport import sequence_store
 from streamproc.transport.sequence_store import SequenceStore, StateTopic
 from tests.engine.programs import NOW_MS, PAIR, document, reader, record, ruleset
+from tests.transport.harness import until
 from tests.transport.mock_cluster import MockCluster
 
 PLACE, OTHER = ("events", 0), ("events", 1)
@@ -268,6 +269,58 @@ def test_damaged_snapshots_cost_one_scope_each(cluster):
     asyncio.run(second.store.restore([PLACE]))
     assert len(list(second.states.of(PLACE).scopes())) == 1
     assert second.counters.state_errors == {"unreadable": 2}
+
+
+def test_restore_waits_for_brokers_that_are_away(cluster, monkeypatch):
+    """Down when it begins, asked again until they are back: the state is there all the same."""
+    monkeypatch.setattr(sequence_store, "ASK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(sequence_store, "RETRY_PAUSE_S", 0.1)
+    first, second = Worker(), Worker(cluster.bootstrap)
+    first.feed("a", "b")
+    first.write()
+    put(cluster, first.producer.records)
+
+    async def run() -> None:
+        cluster.down()
+        asked = _count_calls(monkeypatch, second.store, "_read")
+        restore = asyncio.ensure_future(second.store.restore([PLACE]))
+        await until(lambda: len(asked) == 3)
+        assert not restore.done()
+        cluster.up()
+        await restore
+
+    asyncio.run(run())
+    assert len(list(second.states.of(PLACE).scopes())) == 2
+
+
+def test_a_cancelled_restore_asks_no_more(cluster, monkeypatch):
+    """The partitions went to somebody else while brokers were away: the thread ends, too."""
+    monkeypatch.setattr(sequence_store, "ASK_TIMEOUT_S", 0.3)
+    worker = Worker(cluster.bootstrap)
+    cluster.down()
+
+    async def run() -> None:
+        asked = _count_calls(monkeypatch, worker.store, "_read")
+        restore = asyncio.ensure_future(worker.store.restore([PLACE]))
+        await until(lambda: asked)
+        restore.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await restore
+
+    asyncio.run(run())  # ends when the thread does
+    assert not list(worker.states.of(PLACE).scopes())
+
+
+def _count_calls(monkeypatch, store: SequenceStore, name: str) -> list[object]:
+    calls: list[object] = []
+    method = getattr(store, name)
+
+    def count(*args):
+        calls.append(args)
+        return method(*args)
+
+    monkeypatch.setattr(store, name, count)
+    return calls
 
 
 @pytest.mark.parametrize(
