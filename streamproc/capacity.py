@@ -83,10 +83,10 @@ def plan(load: Load, measured: Measured) -> Plan:
     """Plan for a load with a rule set of measured cost.
 
     Raises:
-        ConfigError: The rate or the size is not above zero, or no topic has so many partitions.
+        ConfigError: A number is no amount (zero or less, infinite, none at all), or no topic has
+            so many partitions.
     """
-    if load.events_per_s <= 0 or load.event_bytes <= 0:
-        raise ConfigError("events per second and bytes per event must be above zero")
+    _check(load, measured)
     per_core = measured.events_per_cpu_s * min(1.0, EVENT_BYTES / load.event_bytes)
     # The second bound: with one worker lost, the others still keep up.
     workers = max(
@@ -111,13 +111,28 @@ def plan(load: Load, measured: Measured) -> Plan:
     )
 
 
+def _check(load: Load, measured: Measured) -> None:
+    above_zero = {
+        "events per second": load.events_per_s,
+        "bytes per event": load.event_bytes,
+        "events per core": measured.events_per_cpu_s,
+        "hours of retention": load.retention_h,
+        "copies of each partition": load.replication,
+    }
+    for what, value in above_zero.items():
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{what} = {value:g}: must be a number above zero")
+    if not 0 <= load.outage_s < math.inf:
+        raise ConfigError(f"minutes of outage = {load.outage_s / 60:g}: must be zero or more")
+
+
 def _partitions(wanted: int) -> int:
     for partitions in _PARTITIONS:
         if partitions >= wanted:
             return partitions
     most = _PARTITIONS[-1]
     raise ConfigError(
-        f"{wanted} partitions would be needed, more than one topic should have ({most}):"
+        f"{wanted:,} partitions would be needed, more than one topic should have ({most:,}):"
         " split the stream over several topics, each with workers of its own"
     )
 

@@ -67,10 +67,37 @@ def test_small_events_are_not_believed_to_be_cheaper():
     assert plan(Load(1_000, 100), MEASURED).events_per_core_s == MEASURED.events_per_cpu_s
 
 
-@pytest.mark.parametrize("load", [Load(0), Load(-1), Load(10, 0)])
+@pytest.mark.parametrize(
+    "load",
+    [
+        Load(0),
+        Load(-1),
+        Load(float("nan")),
+        Load(float("inf")),
+        Load(10, 0),
+        Load(10, retention_h=-1),
+        Load(10, replication=0),
+    ],
+)
 def test_nothing_to_plan(load):
-    with pytest.raises(ConfigError, match="above zero"):
+    with pytest.raises(ConfigError, match="must be a number above zero"):
         plan(load, MEASURED)
+
+
+def test_no_outage_leaves_no_backlog():
+    assert plan(Load(10, outage_s=0), MEASURED).catch_up_s == 0
+
+
+@pytest.mark.parametrize("outage_s", [-1, float("nan"), float("inf")])
+def test_outages_that_are_none(outage_s):
+    with pytest.raises(ConfigError, match="minutes of outage = .*: must be zero or more"):
+        plan(Load(10, outage_s=outage_s), MEASURED)
+
+
+def test_a_core_that_does_nothing():
+    """No number of such cores is enough."""
+    with pytest.raises(ConfigError, match="events per core = 0: must be"):
+        plan(Load(10), replace(MEASURED, events_per_cpu_s=0))
 
 
 def test_more_than_one_topic_can_hold():
