@@ -90,14 +90,14 @@ def test_no_outage_leaves_no_backlog():
 
 @pytest.mark.parametrize("outage_s", [-1, float("nan"), float("inf")])
 def test_outages_that_are_none(outage_s):
-    with pytest.raises(ConfigError, match="minutes of outage = .*: must be zero or more"):
+    with pytest.raises(ConfigError, match="must be zero or more"):
         plan(Load(10, outage_s=outage_s), MEASURED)
 
 
 def test_a_core_that_does_nothing():
     """No number of such cores is enough."""
-    with pytest.raises(ConfigError, match="events per core = 0: must be"):
-        plan(Load(10), replace(MEASURED, events_per_cpu_s=0))
+    with pytest.raises(ConfigError, match="events per core = 0: must be a number"):
+        plan(Load(10), Measured(0, MEASURED.peak_bytes))
 
 
 def test_more_than_one_topic_can_hold():
