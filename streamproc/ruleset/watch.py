@@ -4,8 +4,8 @@ Law of the file: files that are being written are left alone. A change counts on
 row have found the same; what was tried is not tried again before it changes.
 
 It polls (``sources.fingerprint``) instead of listening to the kernel: polling sees a ConfigMap's
-link swap, a network file system and a container's bind mount alike, and costs a thousand rules
-some milliseconds a look.
+link swap, a network file system and a container's bind mount alike, and costs about 25 ms a look
+for a thousand rules.
 """
 
 from __future__ import annotations

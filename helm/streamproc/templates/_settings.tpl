@@ -74,7 +74,7 @@ STREAMPROC_AUTO_OFFSET_RESET: {{ .Values.topics.autoOffsetReset }}
 
 {{/*
 The `env` list of a container: (dict "root" $ "variables" map). Variables of the chart come
-first; one that extraEnv gives replaces none of them (see streamproc.problems).
+first; one that extraEnv gives replaces none of them (see streamproc.workloadProblems).
 */}}
 {{- define "streamproc.env" -}}
 {{- range $name, $value := .variables }}
