@@ -102,6 +102,7 @@ class Heartbeat:
         has_failed, self._errors = errors != self._errors, errors
         return (
             has_failed
+            or bool(self._consumer.options.broker_errors.standing())
             or self._health.is_held_back
             or self._app.rebalancing
             or not self._health.has_assignment

@@ -20,6 +20,7 @@ from streamproc.ops.health import Health
 from streamproc.ops.metrics import serve_metrics
 from streamproc.ops.pages import health_pages
 from streamproc.transport.batch import BatchTopic, each_batch
+from streamproc.transport.broker_errors import TOPICS
 from tests.transport.harness import DEADLINE_S, client, collect, fill, make_app, running, until
 from tests.transport.mock_cluster import MockCluster
 
@@ -185,3 +186,23 @@ def test_markers_of_transactions_are_no_lag(kafka) -> None:
 
     assert ends == [6, 0]
     assert read == [True, True]
+
+
+def test_what_is_refused_is_waited_for(cluster) -> None:
+    """A worker without the right to read stands still through no fault of its own."""
+    health = Health()
+
+    async def run() -> list[bool]:
+        app = make_app(cluster.bootstrap, health=health)
+        collect(app)
+        errors = app.streamproc_options.broker_errors
+        async with running(app):
+            heartbeat = app.consumer._heartbeat
+            await until(lambda: not health.unready() and not heartbeat._waits())
+            errors.lacks("no right to READ on topic events")
+            heartbeat._waits()  # sees that an error is new
+            while_refused = heartbeat._waits()
+            errors.worked(TOPICS)
+            return [while_refused, heartbeat._waits()]
+
+    assert asyncio.run(run()) == [True, False]
