@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, count
+from operator import add
 from typing import Any, Final, NamedTuple
 
 import hyperscan
@@ -60,7 +61,11 @@ SMALL_RULE_SET: Final = 500
 """Up to this many literals in all, none is left out: a scan for so few costs the same."""
 
 _KEPT_SHARE: Final = 0.9  # weight of the past in the running share, per joined scan
-_PROBE_EVERY: Final = 64  # batches after which the first scan is tried again
+# The same while the first scan is off, which is tried at the start, for the share is a guess until
+# then, and from time to time: a few tries are to be enough to turn it on.
+_KEPT_WHILE_OFF: Final = 0.5
+_TRIES_AT_FIRST: Final = 4  # batches
+_PROBE_EVERY: Final = 64  # batches
 _MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
 
 # Escapes of ASCII characters that JSON does not ask for. Simple, for they are searched in every
@@ -300,7 +305,11 @@ class Prefilter:
         if self._first is None:
             return False
         self._batches += 1
-        return self._passed <= JOINED_SHARE or self._batches % _PROBE_EVERY == 0
+        return (
+            self._passed <= JOINED_SHARE
+            or self._batches <= _TRIES_AT_FIRST
+            or self._batches % _PROBE_EVERY == 0
+        )
 
     def _first_scan(self, values: Sequence[bytes]) -> list[int]:
         suspects: list[int] = []
@@ -308,7 +317,8 @@ class Prefilter:
             passed = self._scan_joined(values, start, stop)
             suspects += passed
             share = len(passed) / (stop - start)
-            self._passed = _KEPT_SHARE * self._passed + (1 - _KEPT_SHARE) * share
+            kept = _KEPT_SHARE if self._passed <= JOINED_SHARE else _KEPT_WHILE_OFF
+            self._passed = kept * self._passed + (1 - kept) * share
         return suspects
 
     def _scan_joined(self, values: Sequence[bytes], start: int, stop: int) -> list[int]:
@@ -326,13 +336,9 @@ class Prefilter:
         self._first.scan(joined, match_event_handler=on_hit)
         if not ends:
             return []
-        offsets = []  # where each record begins in the joined bytes
-        offset = 0
-        for value in part:
-            offsets.append(offset)
-            offset += len(value) + 1
-        # A match ends inside its record (end is exclusive), so its last byte places it.
-        return sorted({start + bisect_right(offsets, end - 1) - 1 for end in ends})
+        # Where each record ends in the joined bytes, its line feed included.
+        ends_at = list(map(add, accumulate(map(len, part)), count(1)))
+        return sorted({start + bisect_left(ends_at, end) for end in ends})
 
 
 class _Literals:
@@ -417,14 +423,12 @@ def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
 
 def _chunks(values: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Ranges of indexes whose values together have about ``JOINED_BYTES`` (or are one)."""
-    start = size = 0
-    for index, value in enumerate(values):
-        if size and size + len(value) > JOINED_BYTES:
-            yield start, index
-            start, size = index, 0
-        size += len(value) + 1
-    if size:
-        yield start, len(values)
+    ends_at = list(accumulate(map(len, values)))
+    start = done = 0
+    while start < len(ends_at):
+        stop = max(bisect_right(ends_at, done + JOINED_BYTES), start + 1)
+        yield start, stop
+        start, done = stop, ends_at[stop - 1]
 
 
 def _database(expressions: list[bytes], ids: list[int], flags: int) -> Any:

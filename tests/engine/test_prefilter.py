@@ -271,6 +271,16 @@ def test_the_answer_does_not_depend_on_the_way() -> None:
     assert prefilter._passed < module.JOINED_SHARE
 
 
+def test_a_wrong_guess_is_corrected_within_the_first_batches() -> None:
+    """Many rules that no event concerns look as if most events would pass; they do not."""
+    queries = [f'any where process.name == "seldom{number}"' for number in range(600)]
+    prefilter = Prefilter(clauses(*queries))
+    assert prefilter._passed > module.JOINED_SHARE
+    for _ in range(module._TRIES_AT_FIRST):
+        assert prefilter.candidates([b'{"process":{"name":"usual"}}'] * 50) == []
+    assert prefilter._passed < module.JOINED_SHARE
+
+
 def test_remembered_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of answers is emptied when full, without a change of answers."""
     monkeypatch.setattr(module, "_MEMO_SIZE", 4)
