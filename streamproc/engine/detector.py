@@ -26,6 +26,7 @@ from streamproc.engine.alert_json import TRUNCATED
 from streamproc.engine.alerts import AlertWriter, Match
 from streamproc.engine.batch import Batch
 from streamproc.engine.context import ContextRequest, ContextWriter
+from streamproc.engine.costs import CostSampler
 from streamproc.engine.dead_letters import dead_letter
 from streamproc.engine.decode import decode, suspects
 from streamproc.engine.identity import first
@@ -146,6 +147,7 @@ class Detector:
         self.sequences = SequenceStates(
             program.sequences.machines, options.sequence_limits, self._reader
         )
+        self._sampler = CostSampler(counters.rule_seconds)
         self._file = ""
         self._order = count()  # of events from files, for each file's offsets begin anew
 
@@ -233,6 +235,8 @@ class Detector:
             singles, sequences = self._program.split(rules)
             head = None
             if singles:
+                if self._sampler.is_due():
+                    self._sampler.measure(self._program, singles, values[index])
                 singles, head = self._program.examine(singles, values[index])
             if singles or sequences:
                 record = batch.record(positions[index] if faults else index)
