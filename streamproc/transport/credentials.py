@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -178,15 +179,22 @@ def _settle(future: asyncio.Future[str | None], result: str | None) -> None:
 def fault_of(client: Mapping[str, Any]) -> str | None:
     """Return why brokers do not take these settings on a new connection; None: they do."""
     errors: list[KafkaError] = []
+    # What fails is told in one line, by whoever asked.
+    settings: dict[str, Any] = {**client, "error_cb": errors.append, "log_level": 0}
     try:
-        # What fails is told in one line, by whoever asked.
-        settings: dict[str, Any] = {**client, "error_cb": errors.append, "log_level": 0}
         admin = AdminClient(settings)
-        admin.list_topics(timeout=TRY_TIMEOUT_S)
     except KafkaException as failure:
-        for error in [*errors, failure.args[0]]:
-            reason = cause_of(error, client)
-            if reason is not None:
-                return in_words(reason, error.str())
         return str(failure.args[0].str())
-    return None
+    end = time.monotonic() + TRY_TIMEOUT_S
+    while True:
+        try:
+            admin.list_topics(timeout=1)
+        except KafkaException as failure:
+            admin.poll(0)  # calls error_cb
+            for error in errors:
+                if reason := cause_of(error, client):
+                    return in_words(reason, error.str())
+            if time.monotonic() >= end:
+                return str(failure.args[0].str())
+        else:
+            return None

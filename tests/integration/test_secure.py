@@ -36,7 +36,7 @@ from tests.kafka.authority import Authority
 PARTITIONS = 2
 USER, PASSWORD = "streamproc", "s3cret"
 PASSWORDS = {USER: PASSWORD, "streamproc-topics": "t0pics", "keda": "k3da", "nobody": "n0ne"}
-EXIT_S = "5"  # longer than a worker takes until it serves its metrics
+EXIT_S = "3"  # longer than a worker takes until it serves its metrics
 
 
 class Place:
