@@ -51,8 +51,10 @@ def worker(config_path: Path | None, rules: tuple[Path, ...], profile_path: Path
     logging.config.dictConfig(logging_config(settings.log_level, settings.log_format))
     # Imported late: a wrong setting is told without waiting for Faust.
     from streamproc.transport.app import build_app, load_worker_rules, run_app
+    from streamproc.transport.preflight import check_start
 
     app = build_app(settings, load_worker_rules(settings))
+    check_start(app, settings)
     with profiled(profile_path):
         run_app(app)
 
