@@ -101,6 +101,8 @@ class Lag:
 
     def records(self) -> int | None:
         """Return how many records wait; None while the position or the end is unknown."""
+        if self.end == 0:
+            return 0  # there has never been a record, so nothing of it was read or committed
         place = self.place()
         if place < 0 or self.end < 0:
             return None
@@ -170,6 +172,7 @@ class Counters:
     rule_seconds: dict[str, float] = field(default_factory=dict)  # sampled cost, by rule id
     reloads: Counter[str] = field(default_factory=Counter)  # accepted, refused, unchanged
     reloaded_at_s: float = 0.0  # the last rule set taken over, seconds since the epoch
+    reload_refusal: str = ""  # why the newest files are not in force; empty when they are
     # Sequences
     sequence_keys_max: int = 0  # join keys that may be held; 0 where no sequence rules run
     sequence_keys: int = 0  # join keys held

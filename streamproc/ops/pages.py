@@ -58,6 +58,7 @@ def health_pages(
                 "loaded_at_s": round(counters.reloaded_at_s or facts.loaded_at_s, 3),
                 "rules": dict(sorted(Counter(rule.type for rule in facts.rules).items())),
                 "reloads": dict(counters.reloads),
+                "refusal": counters.reload_refusal or None,
                 "rejected": [rule._asdict() for rule in facts.rejected[:REJECTED_SHOWN_MAX]],
                 "rejected_count": len(facts.rejected),
             },

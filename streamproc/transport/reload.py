@@ -126,7 +126,7 @@ class Reloader:
             except Exception as error:
                 # Whatever it is: the rules in force must go on, and their files be watched.
                 logger.error("rules not reloaded: %s", error, exc_info=not _is_ours(error))
-                self._counters.reloads["refused"] += 1
+                self._count_refusal(str(error) if _is_ours(error) else type(error).__name__)
 
     def _pause_s(self) -> float | None:
         if not self._interval_s:
@@ -184,8 +184,12 @@ class Reloader:
         self._on_loop(self._describe(same))
         logger.info("rules are unchanged (%s): digest %s", why, ruleset.digest[:12])
 
-    def _refuse(self, why: str, reason: str, ruleset: RuleSet) -> None:
+    def _count_refusal(self, reason: str) -> None:
         self._counters.reloads["refused"] += 1
+        self._counters.reload_refusal = reason
+
+    def _refuse(self, why: str, reason: str, ruleset: RuleSet) -> None:
+        self._count_refusal(reason)
         for error in ruleset.rejected:
             logger.error("rule file: %s", error)
         in_force = self._rules.ruleset
@@ -225,6 +229,7 @@ class Reloader:
     def _count(self, ruleset: RuleSet, result: str) -> None:
         self._counters.reloads[result] += 1
         self._counters.reloaded_at_s = time.time()
+        self._counters.reload_refusal = ""
         self._tell(ruleset)
 
 

@@ -94,6 +94,7 @@ def test_status_tells_rules_partitions_and_settings():
     worker = Worker()
     worker.counters.partitions["in", 3] = Lag(5, 9, 995_000)
     worker.counters.reloads["refused"] = 2
+    worker.counters.reload_refusal = "1 file is newly broken"
     is_good, status = worker.ask("/status")
 
     assert is_good
@@ -103,6 +104,7 @@ def test_status_tells_rules_partitions_and_settings():
         "loaded_at_s": 900.0,
         "rules": {"query": 1, "sequence": 1},
         "reloads": {"refused": 2},
+        "refusal": "1 file is newly broken",
         "rejected": [{"path": "rules/bad.toml", "reason": "no query", "line": 7, "column": 3}],
         "rejected_count": 1,
     }

@@ -146,12 +146,15 @@ def test_bad_set_is_refused_and_the_old_one_stays(bench, folder, damage, caplog)
     assert bench.alerts("cmd.exe") == 1
     assert not bench.told
     assert f"digest {before.digest[:12]} (1 rule) stays in force" in caplog.text
+    assert bench.counters.reload_refusal in caplog.text
+    assert bench.counters.reload_refusal
 
 
 def test_repaired_set_is_taken_over(bench, folder):
     """A refusal is not for ever."""
     steps = (lambda: broken_file(folder), lambda: write(folder, 1, OTHER))
     assert bench.run(*steps) == ["refused", "accepted"]
+    assert bench.counters.reload_refusal == ""
     assert bench.alerts("other.exe") == 1
 
 
