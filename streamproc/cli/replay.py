@@ -19,7 +19,7 @@ from typing import Any
 import click
 import orjson
 
-from streamproc.cli.console import ReadingBar, complain, count, counting_bar, say, size
+from streamproc.cli.console import ReadingBar, complain, count, counting_bar, say, size, warn
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput, dead_letter_line
 from streamproc.cli.rule_paths import load_for_running, rules_option
 from streamproc.config_sources import load_settings
@@ -261,6 +261,7 @@ def _close(
         "bold",
     )
     _tell_unused(counters)
+    _tell_if_no_events(counters, tally)
     for fault in tally.faults:
         complain(fault)
     if tally.faults:
@@ -286,6 +287,16 @@ def _tell_unused(counters: Counters) -> None:
         say(
             f"{count(evicted, 'partial sequence')} {verb} forgotten"
             " (sequence_keys_max, sequence_rule_keys_max)."
+        )
+
+
+def _tell_if_no_events(counters: Counters, tally: Tally) -> None:
+    """Say what is most likely wrong with input of which most is no event."""
+    if 2 * sum(counters.dead_letters.values()) > tally.records:
+        warn(
+            "most lines are no events; each is to be one whole JSON object"
+            " (`jq -c . FILE`, or `jq -c '.[]' FILE` for an array, makes such lines);"
+            " --dead-letters FILE says what is wrong with each"
         )
 
 

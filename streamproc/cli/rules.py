@@ -134,7 +134,13 @@ def explain(
     metavar="FILE",
     help="Events (NDJSON, plain, gzip or zstd; - is standard input); may be repeated.",
 )
-@click.option("--top", default=20, show_default=True, help="How many rules to show.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many rules to show.",
+)
 @format_option
 def cost(paths: tuple[str, ...], files: tuple[str, ...], top: int, form: str) -> None:
     """Rank rules by what they cost per event, on events of yours.

@@ -121,6 +121,18 @@ def test_bad_record_becomes_a_dead_letter_and_the_rest_goes_on(case, rules, tmp_
     assert value == record
 
 
+def test_document_over_many_lines_is_told_how_to_become_events(rules: Path):
+    """The commonest mistake of a first try: JSON as it is printed for people."""
+    pretty = json.dumps(event(1), indent=2).encode()
+
+    result = replay("--rules", rules, "-", stdin=pretty)
+
+    assert result.exit_code == 0, result.output
+    assert "most lines are no events" in result.stderr
+    assert "jq -c . FILE" in result.stderr
+    assert "no events" not in replay("--rules", rules, "-", stdin=ndjson([event(1)])).stderr
+
+
 def test_mark_at_the_start_of_a_file_is_no_bad_record(rules: Path):
     """Editors put a byte order mark before the first event; it belongs to the file."""
     result = replay("--rules", rules, "-", stdin=b"\xef\xbb\xbf" + ndjson([event(1)]))

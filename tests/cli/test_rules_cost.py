@@ -53,3 +53,11 @@ def test_all_of_it_as_json(tmp_path):
 
 def test_events_are_asked_for():
     assert run().exit_code == 2
+
+
+def test_a_ranking_has_a_place(tmp_path):
+    """None, or fewer, would be a table of nothing."""
+    result = run("--events", str(tmp_path), "--top", "0")
+
+    assert result.exit_code == 2
+    assert "0 is not in the range x>=1" in result.output
