@@ -306,6 +306,14 @@ def test_revoked_partition_leaves_lag_and_consumption():
     assert shown == {"streamproc_records_lost_total"}
 
 
+def test_lost_records_start_at_zero_with_the_assignment():
+    """Else the first loss of a partition would be no increase of its series."""
+    counters = Counters(partitions={("in", 3): Lag()})
+    samples, _ = scrape(counters)
+
+    assert samples[("streamproc_records_lost_total", ("partition", "3"), ("topic", "in"))] == 0
+
+
 @pytest.mark.parametrize("lag", [Lag(), Lag(position=5), Lag(end=5)])
 def test_unknown_lag_is_left_out(lag):
     """0 would say "caught up" of a partition of which nothing is known yet."""
@@ -331,6 +339,7 @@ def test_unknown_lag_is_left_out(lag):
         pytest.param(Lag(3, 5, 10_000, empty=(3, 5)), 0, id="nothing but markers is left"),
         pytest.param(Lag(2, 5, 90_000, empty=(3, 5)), 10, id="a record and markers are left"),
         pytest.param(Lag(-1, 5, empty=(-1, 5)), 0, id="nothing was ever there to read"),
+        pytest.param(Lag(end=0), 0, id="there has never been a record"),
         pytest.param(Lag(3, 5, 101_000), 0, id="clocks that differ give no negative age"),
     ],
 )
