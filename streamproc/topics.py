@@ -1,4 +1,4 @@
-"""The topics of a deployment on a Kafka cluster: made if they are missing, compared if they are not.
+"""The topics of a deployment on a Kafka cluster: made if missing, compared if they are there.
 
 Law of the file: nothing that exists is ever changed or deleted. A topic that differs from the
 plan is reported with every difference, and its owner decides.

@@ -37,7 +37,7 @@ def test_defaults_apply_when_nothing_is_given():
 @pytest.mark.parametrize(
     ("sources", "value", "origin"),
     [
-        ("", 500, "default"),
+        ("", 2000, "default"),
         ("f", 1, "streamproc.toml:2"),
         ("fe", 2, "STREAMPROC_BATCH_RECORDS"),
         ("fec", 3, "--batch-records"),
