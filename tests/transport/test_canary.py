@@ -105,6 +105,15 @@ def test_what_cannot_be_queued_is_not_sent(error):
     assert setup.counters.canary.sent == 0
 
 
+@pytest.mark.parametrize("code", [KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART])
+def test_a_topic_that_is_not_there_is_told_with_the_way_out(code, caplog):
+    """It is made only where the canary was set when the topics were."""
+    Setup(error=KafkaException(KafkaError(code))).send()
+
+    assert "cannot write to events" in caplog.text
+    assert "streamproc topics create makes it" in caplog.text
+
+
 @pytest.mark.parametrize("reason", ["standby", "brokers away", "held back", "stopping"])
 def test_nothing_is_sent_in_vain(reason):
     """A standby has no partition to send to; an outage would only pile canaries up."""
