@@ -56,7 +56,7 @@ def _records(counters: Counters) -> Iterator[Metric]:
     yield counter_by_partition(
         "streamproc_records_lost",
         "Records that were deleted by retention before they could be read.",
-        dict(counters.records_lost),
+        dict.fromkeys(assigned, 0) | dict(counters.records_lost),
     )
 
 

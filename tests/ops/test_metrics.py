@@ -306,14 +306,6 @@ def test_revoked_partition_leaves_lag_and_consumption():
     assert shown == {"streamproc_records_lost_total"}
 
 
-def test_lost_records_start_at_zero_with_the_assignment():
-    """Else the first loss of a partition would be no increase of its series."""
-    counters = Counters(partitions={("in", 3): Lag()})
-    samples, _ = scrape(counters)
-
-    assert samples[("streamproc_records_lost_total", ("partition", "3"), ("topic", "in"))] == 0
-
-
 @pytest.mark.parametrize("lag", [Lag(), Lag(position=5), Lag(end=5)])
 def test_unknown_lag_is_left_out(lag):
     """0 would say "caught up" of a partition of which nothing is known yet."""
