@@ -316,13 +316,22 @@ def test_sequences_go_on_from_file_to_file(files, expected, tmp_path: Path):
 def test_what_sequences_did_not_use_is_counted_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """An event that comes too late, a key evicted, an event that could not wait."""
+    """An event that comes too late, and the first of two sequences in room for one."""
     monkeypatch.setenv("STREAMPROC_SEQUENCE_KEYS_MAX", "1")
+    query = "sequence by host.id [process where true] [file where true] [any where false]"
+    rule = write_rule(tmp_path / "rules" / "sequence.toml", query, OTHER_RULE_ID)
     summary = tmp_path / "summary"
-    events = [event(1), event(50), event(0), event(51, host={"id": "host-2"})]
+    other = {"host": {"id": "host-2"}}
+    events = [
+        event(1),
+        _file_event(2),
+        event(3, **other),
+        _file_event(4) | other,
+        event(55),
+        event(0),
+    ]
 
-    result = replay("--rules", _pair_rule(tmp_path), "-", "--summary", summary,
-                    stdin=ndjson(events))  # fmt: skip
+    result = replay("--rules", rule, "-", "--summary", summary, stdin=ndjson(events))
 
     assert json.loads(summary.read_text())["sequences"] == {
         "late_events": 1,
