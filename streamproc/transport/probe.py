@@ -67,6 +67,7 @@ class Probe:
         self._topics = topics
         self._ask_s = ask_s
         self._is_stale = False
+        self._absent: set[str] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamproc-probe", daemon=True)
 
@@ -135,6 +136,14 @@ class Probe:
             self._errors.worked("probe")
         return has_answered
 
+    def _note_absent(self, topics: set[str]) -> None:
+        """Say once of each topic that it is missing: whoever waits for it would wait for ever."""
+        if topics:
+            self._health.brokers_at_s = self._health.clock()  # for one has said so
+        for topic in sorted(topics - self._absent):
+            logger.error("%s: no such topic; `streamproc topics create` makes it", topic)
+        self._absent = topics
+
     def _ask_rights(self, admin: Any) -> None:
         wanted = self._wanted_rights()
         now_s = time.monotonic()
@@ -147,6 +156,7 @@ class Probe:
             request_timeout=TIMEOUT_S,
         )
         wait(futures.values(), 2 * TIMEOUT_S)
+        self._note_absent({topic for topic, future in futures.items() if _is_absent(future)})
         found = {topic: _rights_of(future) for topic, future in futures.items()}
         missing = [
             f"{right} on topic {topic}"
@@ -174,6 +184,14 @@ def _rights_of(future: Future[Any]) -> frozenset[str] | None:
         return frozenset(operation.name for operation in operations) or None
     code = error.args[0].code() if isinstance(error, KafkaException) else None
     return NO_RIGHT if code == KafkaError.TOPIC_AUTHORIZATION_FAILED else None
+
+
+def _is_absent(future: Future[Any]) -> bool:
+    """Whether a broker said that there is no such topic."""
+    error = future.exception() if future.done() else None
+    if not isinstance(error, KafkaException):
+        return False
+    return bool(error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 def is_answer(error: BaseException) -> bool:

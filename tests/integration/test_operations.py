@@ -117,6 +117,22 @@ def test_numbers_add_up_and_the_canary_comes_back(kafka, tmp_path):
     assert sum(placed) == len(read_all(kafka.bootstrap, events))
 
 
+def test_a_topic_that_is_not_there_is_told_with_the_way_out(kafka, tmp_path):
+    """The worker waits for it, which is not to look like an outage of the brokers."""
+    settings = settings_for(kafka.bootstrap, kafka.create_topic, kafka.topic_name("group"))
+    settings |= {"events_topic": kafka.topic_name("not-made")}
+    with Watched(tmp_path / "worker.log", settings) as worker:
+        told = f"{settings['events_topic']}: no such topic; `streamproc topics create` makes it"
+        wait_until(lambda: told in worker.log.read_text(), "it is told", worker)
+        wait_until(
+            lambda: json.loads(worker.get("/readyz")[1] or b"{}").get("reasons") == ["partitions"],
+            "brokers are known to be there",
+            worker,
+        )
+        assert worker.get("/livez")[0] == 200
+        assert worker.stop() == 0
+
+
 @pytest.mark.parametrize("signal", ["pause", "kill"])
 def test_an_outage_of_the_brokers_restarts_no_worker(kafka_broker, tmp_path, signal):
     """Alive and not ready, though the outage is many times longer than a standstill may be."""
