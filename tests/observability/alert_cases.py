@@ -197,6 +197,7 @@ LAG = (
 )
 
 KAFKA = (
+    fires("AlertPublishFailing", 8, metric("produce_errors_total", "_x6 2x2", 'topic="alerts"')),
     fires("AlertPublishFailing", 8, metric("produce_errors_total", "0x4 2x4", 'topic="alerts"')),
     quiet("AlertPublishFailing", 8, metric("produce_errors_total", "2x8", 'topic="alerts"')),
     fires("Backpressure", 10, metric("backpressure", unchanged("1", 10))),
@@ -319,8 +320,9 @@ RULES = (
         metric("config_info", unchanged("1", 40), 'digest="x"'),
         metric("config_info", unchanged("1", 40), 'digest="x"', TWO),
     ),
+    fires("RuleErrors", 70, metric("rule_errors_total", "_x66 2x4", 'rule_id="r"')),
     fires("RuleErrors", 20, metric("rule_errors_total", "0x9 1x9", 'rule_id="r"')),
-    quiet("RuleErrors", 20, metric("rule_errors_total", "1x20", 'rule_id="r"')),
+    quiet("RuleErrors", 90, metric("rule_errors_total", "1x90", 'rule_id="r"')),
     fires("RuleFlood", 30, metric("rule_matches_total", "0+90x30", 'rule_id="r"')),
     quiet("RuleFlood", 30, metric("rule_matches_total", "0+30x30", 'rule_id="r"')),
     fires(
