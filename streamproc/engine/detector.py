@@ -2,7 +2,7 @@
 
 1. ``decode.suspects``: what is plainly no JSON object goes to dead letters.
 2. ``prefilter.candidates``: most records end here, undecoded.
-3. ``Program.narrow``: most candidates end here, by the few fields that their rules ask about.
+3. ``Program.examine``: most candidates end here, by the few fields that their rules ask about.
    ``decode.decode``, then the matchers of the rules that are left and look at the event's index.
 4. ``SequenceRules.offers`` and ``PartitionSequences``: events that are steps of sequences.
 5. ``AlertWriter`` and ``ContextWriter``: what the matches say.

@@ -127,19 +127,14 @@ class Program:
                 self._splits[candidates] = known
         return known
 
-    def narrow(self, positions: tuple[int, ...], value: bytes) -> tuple[int, ...]:
-        """Return which of these single-event rules match, as far as the fields tell they ask about.
-
-        All of them where the record has to be decoded to tell.
-        """
-        return self.examine(positions, value)[0]
-
     def examine(
         self, positions: tuple[int, ...], value: bytes
     ) -> tuple[tuple[int, ...], tuple[Any, int] | None]:
-        """As ``narrow``, with the event's host and time, which were read, too.
+        """Ask single-event rules about a record of which no more is read than what they ask for.
 
-        None instead of these where the record has to be decoded to tell.
+        Returns:
+            The positions of those that match, as far as that can be told without decoding the
+            record, and the event's host and time; all of them and None where it has to be decoded.
         """
         document = self.reader(positions).read(value)
         if document is None:
