@@ -11,7 +11,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from streamproc.cli.console import Column, count, print_table
+from streamproc.cli.console import Column, complain, count, print_table
 from streamproc.cli.format_option import format_option
 from streamproc.cli.outputs import STANDARD_OUTPUT, NdjsonOutput
 from streamproc.cli.rule_paths import load, load_for_running, rules_option
@@ -65,7 +65,7 @@ def check(paths: tuple[str, ...], form: str) -> None:
     A PATH is a rule file, a folder of them or a whole detection-rules checkout. Skipped are
     files that are well but not for this engine: deprecated rules, other query languages.
 
-    Ends with 1 if any rule was rejected.
+    Ends with 1 if any rule was rejected, or if there is no rule file at all.
     """  # fmt: skip
     ruleset = load(paths)
     if form == "json":
@@ -73,6 +73,9 @@ def check(paths: tuple[str, ...], form: str) -> None:
             output.write([orjson.dumps(as_json(ruleset), option=orjson.OPT_INDENT_2)])
     else:
         _print_report(ruleset)
+    if not (ruleset.rules or ruleset.rejected or ruleset.skipped):
+        complain(f"no rule file (*.toml) in {', '.join(paths)}")
+        raise SystemExit(EXIT_REJECTED)
     if ruleset.rejected:
         raise SystemExit(EXIT_REJECTED)
 

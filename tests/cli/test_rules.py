@@ -146,3 +146,11 @@ def test_excerpt_puts_the_caret_under_the_place(tmp_path, line, column, expected
 def test_excerpt_of_what_is_not_there_is_nothing(tmp_path):
     """A place that the file does not have costs the excerpt, not the report."""
     assert excerpt(tmp_path / "none", 1, 1) == []
+
+
+def test_a_folder_without_rules_does_not_pass(tmp_path):
+    """A wrong path in a pipeline must not look like rules in order."""
+    result = CliRunner().invoke(main, ["rules", "check", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert f"no rule file (*.toml) in {tmp_path}" in result.stderr
