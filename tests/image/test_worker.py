@@ -55,16 +55,21 @@ def test_worker_drains_on_sigterm(image: Containers, kafka, settings):
 
 def test_stopped_in_the_middle_it_repeats_nothing(image: Containers, kafka, settings):
     """SIGTERM while events wait: the next worker goes on where this one ended, alert for alert."""
-    stream = make_stream(EVENTS)
+    events = 4 * EVENTS  # so many that the first commit is far from the last
+    stream = make_stream(events)
     produce(kafka.bootstrap, settings["STREAMPROC_EVENTS_TOPIC"], stream)
-    slow = {"STREAMPROC_BATCH_RECORDS": "20", "STREAMPROC_BATCHES_IN_FLIGHT": "1"}
+    slow = {
+        "STREAMPROC_BATCH_RECORDS": "20",
+        "STREAMPROC_BATCHES_IN_FLIGHT": "1",
+        "STREAMPROC_COMMIT_INTERVAL_S": "0.1",
+    }
     with image.running("first", ["worker"], settings | slow) as worker:
         wait_until(lambda: offsets(kafka, settings) > 0, "a part is committed", Watched(worker))
         assert worker.stop() == 0, worker.logs()
     done = offsets(kafka, settings)
-    assert 0 < done < EVENTS, "the stop came too late to tell anything"
+    assert 0 < done < events, "the stop came too late to tell anything"
     with image.running("second", ["worker"], settings) as worker:
-        wait_until(lambda: offsets(kafka, settings) == EVENTS, "all is committed", Watched(worker))
+        wait_until(lambda: offsets(kafka, settings) == events, "all is committed", Watched(worker))
         assert worker.stop() == 0, worker.logs()
 
     ids = alerts(kafka, settings)
