@@ -237,7 +237,9 @@ class Detector:
             if singles:
                 if self._sampler.is_due():
                     self._sampler.measure(self._program, singles, values[index])
-                singles, head = self._program.examine(singles, values[index])
+                singles, head = self._program.examine(
+                    singles, values[index], asks_head=bool(sequences)
+                )
             if singles or sequences:
                 record = batch.record(positions[index] if faults else index)
                 if singles or not self._offer_unread(record, sequences, now_ms, tally, head):

@@ -20,7 +20,6 @@ import orjson
 _Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Scalar = str | bool | _Integer | float | None
 _KEY_BYTES_MAX: Final = 1024
-_OF_ITS_OWN: Final = frozenset({"@timestamp", "host.id"})
 _Leaf = _Scalar | list[_Scalar]
 
 
@@ -50,20 +49,36 @@ class FieldReader:
         return document
 
 
-def content_key(document: dict[str, Any]) -> bytes | None:
-    """What tells documents apart but for ``@timestamp`` and ``host.id``, which differ each time.
+def take_head(document: dict[str, Any]) -> tuple[str, str] | None:
+    """Take ``host.id`` and ``@timestamp`` out of a document: they differ from event to event.
 
-    Documents with equal keys have equal values, of equal types, in all other fields.
+    Returns:
+        Both, or None where they are not written as nearly all events write them, each once and
+        as text; then nothing is taken.
+    """
+    stamp, host, dotted = document.get("@timestamp"), document.get("host"), document.get("host.id")
+    nested = host.get("id") if type(host) is dict else None
+    host_id = dotted if nested is None else nested
+    if type(stamp) is not str or type(host_id) is not str or not host_id.strip():
+        return None
+    if nested is None:
+        del document["host.id"]
+    elif dotted is None:
+        del host["id"]  # type: ignore[union-attr]
+    else:
+        return None
+    del document["@timestamp"]
+    return host_id, stamp
+
+
+def content_key(document: dict[str, Any]) -> bytes | None:
+    """What tells documents apart: with equal keys they have equal values, of equal types.
 
     Returns:
         The key, or None for a document that is too large to be remembered or has no key.
     """
-    rest = {name: value for name, value in document.items() if name not in _OF_ITS_OWN}
-    host = rest.get("host")
-    if type(host) is dict:
-        rest["host"] = {name: value for name, value in host.items() if name != "id"}
     try:
-        key = orjson.dumps(rest)
+        key = orjson.dumps(document)
     except TypeError:
         return None
     return key if len(key) <= _KEY_BYTES_MAX else None

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from streamproc.engine.field_reader import FieldReader, content_key
+from streamproc.engine.field_reader import FieldReader, content_key, take_head
 from streamproc.engine.prefilter import Prefilter
 from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules, head_of
-from streamproc.eql.dates import parse_instant
+from streamproc.eql.dates import is_instant, parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
@@ -128,37 +128,44 @@ class Program:
         return known
 
     def examine(
-        self, positions: tuple[int, ...], value: bytes
+        self, positions: tuple[int, ...], value: bytes, *, asks_head: bool
     ) -> tuple[tuple[int, ...], tuple[Any, int] | None]:
         """Ask single-event rules about a record of which no more is read than what they ask for.
 
         Returns:
             The positions of those that match, as far as that can be told without decoding the
-            record, and the event's host and time; all of them and None where it has to be decoded.
+            record, and the event's host and time if asked for; all of them and None where it has
+            to be decoded.
         """
         document = self.reader(positions).read(value)
         if document is None:
             return positions, None
+        taken = take_head(document) if self._unkeyed.isdisjoint(positions) else None
+        if taken is not None:
+            host_id, stamp = taken
+            if not asks_head:
+                left = self._remembered(positions, document) if is_instant(stamp) else positions
+                return left, None
+            instant = parse_instant(stamp)
+            if instant is None:
+                return positions, None
+            return self._remembered(positions, document), (host_id, instant)
         event = Event(document)
         head = head_of(event)
         if head is None or (isinstance(head[0], str) and not head[0].strip()):
             return positions, None  # to be counted, and given a time
-        return self._narrowed(positions, document, event), head
+        return self._matching(positions, event), head
 
-    def _narrowed(
-        self, positions: tuple[int, ...], document: dict[str, Any], event: Event
-    ) -> tuple[int, ...]:
-        if not self._unkeyed.isdisjoint(positions):
-            return self._matching(positions, event)
+    def _remembered(self, positions: tuple[int, ...], document: dict[str, Any]) -> tuple[int, ...]:
+        """Ask rules about values that were met before, but for host and time."""
         key = content_key(document)
         if key is None:
-            return self._matching(positions, event)
+            return self._matching(positions, Event(document))
         known = self._answers.get((positions, key))
         if known is None:
-            known = self._matching(positions, event)
             if len(self._answers) >= _ANSWERS_MAX:
                 self._answers.clear()
-            self._answers[positions, key] = known
+            known = self._answers[positions, key] = self._matching(positions, Event(document))
         return known
 
     def _matching(self, positions: tuple[int, ...], event: Event) -> tuple[int, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from streamproc.eql.dates import parse_instant, parse_stretch
+from streamproc.eql.dates import is_instant, parse_instant, parse_stretch
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -45,6 +47,21 @@ Y2024 = 1_704_067_200 * SECOND  # 2024-01-01T00:00:00Z
 def test_parse_instant_reads_what_events_hold(value, expected):
     """Nanoseconds since the epoch, or None."""
     assert parse_instant(value) == expected
+    if isinstance(value, str):
+        assert is_instant(value) == (expected is not None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.from_regex(
+        r"(?:0000|2023|2024)-(?:0[0-9]|1[0-3])-[0-3][0-9]T(?:0[0-9]|2[0-5]):[0-6][0-9]:[0-6][0-9]"
+        r"(?:[.,][0-9]{0,10})?Z?",
+        fullmatch=True,
+    )
+)
+def test_is_instant_knows_what_can_be_read(text):
+    """Days that a month lacks, hours and seconds that there are not, the year 0."""
+    assert is_instant(text) == (parse_instant(text) is not None)
 
 
 @pytest.mark.parametrize(
