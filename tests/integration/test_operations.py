@@ -6,6 +6,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 import orjson
 import pytest
@@ -36,8 +37,13 @@ class Watched(Worker):
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read()
-        except OSError:
+        except (OSError, HTTPException):  # it ends while it answers
             return 0, b""
+
+    def tail(self) -> str:
+        """What it says at its port belongs to what a failed test shows."""
+        told = (self.get(path)[1].decode() for path in ("/readyz", "/status"))
+        return "\n".join((super().tail(), *told))
 
     def samples(self) -> dict[tuple, float]:
         """(name, labels as sorted pairs) -> value."""

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import urllib.request
+from http.client import HTTPException
 from collections import Counter, defaultdict
 
 import orjson
@@ -146,7 +147,7 @@ def series(port: int) -> dict[tuple, float]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
-    except OSError:
+    except (OSError, HTTPException):  # it ends while it answers
         return {}
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value

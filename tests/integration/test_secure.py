@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 import orjson
@@ -141,7 +142,7 @@ class Secure(Worker):
         try:
             page = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10)
             families = list(text_string_to_metric_families(page.read().decode()))
-        except OSError:
+        except (OSError, HTTPException):  # it ends while it answers
             return self.values.get((name, label), 0.0)
         total = sum(
             sample.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from http.client import HTTPException
 
 import orjson
 import pytest
@@ -64,7 +65,7 @@ def total(worker: Worker, name: str) -> float:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=10) as page:
             families = list(text_string_to_metric_families(page.read().decode()))
-    except OSError:
+    except (OSError, HTTPException):  # it ends while it answers
         return -1
     samples = [sample for family in families for sample in family.samples]
     return sum(sample.value for sample in samples if sample.name == name)

@@ -129,9 +129,10 @@ def wait_until(condition, what: str, worker: Worker | None = None):
     """Wait for a true value and return it; fails with the worker's log when it never comes."""
     end = time.monotonic() + DEADLINE_S
     while not (value := condition()):
-        log = worker.tail() if worker else ""
-        assert worker is None or worker.exit_code is None, f"the worker ended\n{log}"
-        assert time.monotonic() < end, f"waited in vain until {what}\n{log}"
+        is_over = worker is not None and worker.exit_code is not None
+        assert not is_over, f"the worker ended\n{worker.tail() if worker else ''}"
+        is_late = time.monotonic() >= end
+        assert not is_late, f"waited in vain until {what}\n{worker.tail() if worker else ''}"
         time.sleep(0.05)
     return value
 
