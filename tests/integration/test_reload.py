@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 import urllib.request
-from http.client import HTTPException
 from collections import Counter, defaultdict
+from http.client import HTTPException
 
 import orjson
 import pytest
