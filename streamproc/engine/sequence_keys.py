@@ -55,6 +55,7 @@ class Scopes:
         self._budget = budget
         self._limits = budget.limits
         self._counts = budget.counts
+        self._lateness_ns = self._limits.lateness_ms * NS_PER_MS
         self._scopes: dict[str, Scope] = {}
         # By rule: scope and key to the broker time of the last touch, oldest first.
         self._touched: dict[str, OrderedDict[tuple[str, JoinKey], int]] = {}
@@ -192,8 +193,7 @@ class Scopes:
             if due_ms <= self._clock_ms:
                 due_ms = self._clock_ms + _COMMIT_POLL_MS
         else:
-            oldest_ms = min(scope.ordinary.oldest_ms(), scope.ahead.oldest_ms())
-            due_ms = oldest_ms + self._limits.lateness_ms + 1
+            due_ms = scope.oldest_ms() + self._limits.lateness_ms + 1
             if scope.deadlines:
                 due_ms = min(due_ms, scope.deadlines[0].due_ms + 1)
             for rule, begun in scope.starts.items():

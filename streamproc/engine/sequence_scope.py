@@ -98,6 +98,10 @@ class Held(msgspec.Struct, gc=False):
     is_released: bool = False
 
 
+Waiting: TypeAlias = tuple[Ordinal, int, Arrival]
+"""What ``Held`` holds of an event that waits: ordinal, broker time at which it came, event."""
+
+
 @dataclass(slots=True)
 class Lane:
     """Events that wait until no earlier one can come.
@@ -174,36 +178,36 @@ class Deadline(NamedTuple):
 
 
 @dataclass(slots=True)
-class Patience:
-    """Whether the waiting events of a scope would all change nothing if their turns came.
+class Quiet:
+    """The waiting events of a scope in which they would all change nothing if their turns came.
 
     They would not as long as no rule of which one may follow has begun anything, nor may begin
     it by another. Then they may as well take their turns later, many at a time: in the same
     order, and before anything that is told by them. It is for speed alone, and in no snapshot.
 
     Attributes:
-        is_over: Whether an event has to take its turn as soon as it may.
+        waiting: The events, in order of arrival. While there are any, none waits in a lane.
+        room: So many may wait before they take their turns; 0: the scope is not quiet.
+        until_ms: Broker time after which it has to be looked at what waits.
+        after_ns: An event is not late if it is later than this, and within the lateness.
         known: Those prospects, by identity, that the rest tells of; each with what keeps it alive.
         starting: Rules of which an event may begin a sequence.
         following: Rules of which an event may do something to one that was begun.
-        age: Looks at the scope since these were made up from what waits.
-        room: So many events may wait before they take their turns; 0: none is put off.
-        until_ms: Broker time after which it has to be looked at what waits.
-        after_ns: An event is not late if it is later than this, and within the lateness.
+        age: Events since it was last found out whether the scope is quiet.
     """
 
-    is_over: bool = True
+    waiting: list[Waiting] = field(default_factory=list)
+    room: int = 0
+    until_ms: int = 0
+    after_ns: int = 0
     known: dict[int, Any] = field(default_factory=dict)
     starting: set[str] = field(default_factory=set)
     following: set[str] = field(default_factory=set)
     age: int = NEVER
-    room: int = 0
-    until_ms: int = 0
-    after_ns: int = 0
 
-    def begin(self) -> None:
-        """Forget all that was known."""
-        self.is_over, self.age = False, 0
+    def forget(self) -> None:
+        """Forget all that was known of what waits."""
+        self.age = 0
         self.known, self.starting, self.following = {}, set(), set()
 
 
@@ -225,7 +229,7 @@ class Scope:
         starts: Rule to what may have begun further ones, in the order of their turns; none empty.
         reached: Rule to the last stage at which it may have a partial, where that is known.
         due_ms: Broker time at which it is next looked at; None: when the next event comes.
-        patience: Whether events may take their turns later than they could.
+        quiet: The events that wait, while none of them can change anything.
     """
 
     offset: int = -1
@@ -240,18 +244,41 @@ class Scope:
     starts: dict[str, deque[Start]] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict, compare=False)
     due_ms: int | None = field(default=None, compare=False)
-    patience: Patience = field(default_factory=Patience, compare=False)
+    quiet: Quiet = field(default_factory=Quiet, compare=False)
 
     def is_empty(self) -> bool:
         """Return whether no partial sequence would be lost if this scope were forgotten."""
-        return not (self.states or self.starts or self.ordinary.heap or self.ahead.heap)
+        return not (self.states or self.starts or self.waiting())
 
     def waiting(self) -> int:
         """Return how many events wait."""
-        return len(self.ordinary.heap) + len(self.ahead.heap)
+        return len(self.quiet.waiting) + len(self.ordinary.heap) + len(self.ahead.heap)
+
+    def oldest_ms(self) -> int:
+        """Return the broker time of the event that has waited longest; NEVER without one."""
+        if self.quiet.waiting:
+            return self.quiet.waiting[0][1]
+        return min(self.ordinary.oldest_ms(), self.ahead.oldest_ms())
+
+    def begin_quiet(self) -> None:
+        """Let the events of the ordinary lane wait in short."""
+        lane = self.ordinary
+        self.quiet.waiting = [
+            (held.ordinal, held.arrived_ms, held.arrival)
+            for held in lane.arrived
+            if not held.is_released
+        ]
+        lane.heap, lane.arrived = [], deque()
+
+    def end_quiet(self) -> None:
+        """Let all events wait in the lanes."""
+        quiet = self.quiet
+        for ordinal, arrived_ms, arrival in quiet.waiting:
+            self.ordinary.add(Held(ordinal, arrival, arrived_ms))
+        quiet.waiting, quiet.room = [], 0
 
     def first_waiting_ns(self) -> int | None:
-        """Return the event time of the earliest event that waits."""
+        """Return the event time of the earliest event that waits in a lane."""
         heads = [lane.heap[0][0][0] for lane in (self.ordinary, self.ahead) if lane.heap]
         return min(heads, default=None)
 

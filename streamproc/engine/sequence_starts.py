@@ -28,11 +28,8 @@ from typing import Any, NamedTuple, Protocol
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import Scopes, SequenceMatch, result
 from streamproc.engine.sequence_scope import (
-    LONG_AGO,
     NEVER,
-    Arrival,
     Held,
-    Patience,
     Prospects,
     Scope,
     Start,
@@ -40,11 +37,6 @@ from streamproc.engine.sequence_scope import (
 from streamproc.eql.sequence import NS_PER_MS, Completion, Hits, SequenceMachine, Step
 
 _PLANS_MAX = 8_192
-# Turns of a scope that are put off for those that come together; and up to how many waiting
-# events it is found out whether they may be.
-TURNS_PUT_OFF = 32
-_JUDGED_MAX = 256
-_KNOWN_MAX = 64
 
 
 class Reader(Protocol):
@@ -98,11 +90,7 @@ class Plan(NamedTuple):
 
 
 class Starts(Scopes):
-    """The scopes of a partition, and the turns of the events in them.
-
-    Attributes:
-        turns_put_off: About so many turns of a scope are put off, where that changes nothing.
-    """
+    """The scopes of a partition, and the turns of the events in them."""
 
     def __init__(
         self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget, reader: Reader
@@ -110,7 +98,6 @@ class Starts(Scopes):
         super().__init__(machines, budget)
         self._reader = reader
         self._plans: dict[int, Plan] = {}
-        self.turns_put_off = TURNS_PUT_OFF
 
     def _ask(
         self, name: str, scope: Scope, held: Held, found: list[SequenceMatch], *, is_ahead: bool
@@ -181,51 +168,6 @@ class Starts(Scopes):
             prospects, tuple(parts), starters, followers, changing
         )
         return plan
-
-    # Whether turns may be taken later
-
-    def _judge(self, scope: Scope, arrival: Arrival) -> None:
-        """Look at what waits, the event that came last among it: may turns be put off?"""
-        patience, lane = scope.patience, scope.ordinary
-        waiting = len(lane.heap)
-        patience.room = 0
-        patience.age += 1
-        if arrival.hits:
-            patience.is_over = True
-        if patience.age > self.turns_put_off and patience.is_over and waiting <= _JUDGED_MAX:
-            patience.begin()
-            for _, held in lane.heap:
-                self._expect(patience, held.arrival.prospects)
-                if held.arrival.hits:
-                    patience.is_over = True
-        if scope.deadlines or scope.ahead.heap:
-            patience.is_over = True
-        if patience.is_over or not self._is_patient(scope, arrival.prospects) or not waiting:
-            return
-        limits = self._limits
-        waited_ms = lane.oldest_ms() + limits.lateness_ms
-        patience.until_ms = min(waited_ms, scope.clock_ms + limits.forget_ms)
-        patience.after_ns = LONG_AGO if lane.frontier is None else lane.frontier[0]
-        patience.room = min(waiting + self.turns_put_off + waiting // 4, limits.buffer_max)
-
-    def _is_patient(self, scope: Scope, prospects: Prospects) -> bool:
-        """Learn that an event with these prospects waits, too; return whether turns can wait."""
-        patience = scope.patience
-        self._expect(patience, prospects)
-        following = patience.following
-        if len(patience.known) > _KNOWN_MAX or not (
-            following.isdisjoint(patience.starting)
-            and following.isdisjoint(scope.starts)
-            and following.isdisjoint(scope.states)
-        ):
-            patience.is_over, patience.room = True, 0
-        return not patience.is_over
-
-    def _expect(self, patience: Patience, prospects: Prospects) -> None:
-        if id(prospects) not in patience.known:
-            plan = patience.known[id(prospects)] = self._plan(prospects)
-            patience.starting.update(part.rule for part in plan.starters)
-            patience.following |= plan.changing
 
     def _begin(
         self,

@@ -37,8 +37,9 @@ from collections.abc import Iterable, Mapping
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import SequenceMatch, result
-from streamproc.engine.sequence_scope import LONG_AGO, Arrival, Deadline, Held, Lane, Scope
-from streamproc.engine.sequence_starts import Reader, Starts
+from streamproc.engine.sequence_quiet import QuietScopes
+from streamproc.engine.sequence_scope import LONG_AGO, NEVER, Arrival, Deadline, Held, Lane, Scope
+from streamproc.engine.sequence_starts import Reader
 from streamproc.eql.sequence import NS_PER_MS, SequenceMachine, Step
 
 # Keys of rules that went away which are dropped at a time: a moment, between two batches.
@@ -47,7 +48,7 @@ _RETIRED_AT_ONCE = 2_000
 _PATIENT_SHARE = 10
 
 
-class PartitionSequences(Starts):
+class PartitionSequences(QuietScopes):
     """The sequence state of one topic partition.
 
     Args:
@@ -68,7 +69,6 @@ class PartitionSequences(Starts):
     ) -> None:
         check_spans(machines)
         super().__init__(machines, budget, reader)
-        self._lateness_ns = self._limits.lateness_ms * NS_PER_MS
         self._patient_max = self._limits.waiting_max // _PATIENT_SHARE
         self._before_file: set[str] = set()
         budget.enter(self)
@@ -76,7 +76,7 @@ class PartitionSequences(Starts):
     def adopt(self, machines: Mapping[str, SequenceMachine], reader: Reader) -> None:
         """Go on with other rules; those of the same name keep all that they have begun.
 
-        O(rules), and O(scopes) if rules went away, so that it takes no time between two batches:
+        O(rules + scopes), a millisecond for some thousand hosts between two batches:
         their keys are dropped little by little, by ``advance``. A rule that returns begins anew.
         """
         gone = [rule for rule in self._machines if rule not in machines]
@@ -84,6 +84,7 @@ class PartitionSequences(Starts):
             self._drop_starts_of(gone)
         self._reader = reader
         self._plans.clear()
+        self._end_quiet_of_all()
         for rule in [rule for rule in self._retired if rule in machines]:
             self._drop_retired(rule, len(self._touched[rule]))
         self._machines = machines
@@ -109,31 +110,31 @@ class PartitionSequences(Starts):
                 scope = scopes[name] = Scope()
             elif arrival.offset <= scope.offset:
                 continue
-            # The way of most: nothing is to be done but to wait. See ``Patience``.
-            patience, heap = scope.patience, scope.ordinary.heap
-            if len(heap) < patience.room and not arrival.hits and name not in before_file:
+            # The way of most: nothing is to be done but to wait. See ``QuietScopes``.
+            quiet, prospects = scope.quiet, arrival.prospects
+            if quiet.room and not arrival.hits and name not in before_file:
+                event_ns, newest_ns = arrival.timestamp_ns, scope.newest_ns
                 clock_ms = max(scope.clock_ms, begun_ms, arrival.broker_ms)
-                event_ns, newest_ns, clock_ns = (
-                    arrival.timestamp_ns,
-                    scope.newest_ns,
-                    clock_ms * NS_PER_MS,
-                )
+                clock_ns = clock_ms * NS_PER_MS
                 if (
-                    clock_ms <= patience.until_ms
-                    and patience.after_ns < event_ns <= clock_ns + lateness_ns
+                    clock_ms <= quiet.until_ms
+                    and quiet.after_ns < event_ns <= clock_ns + lateness_ns
                     and newest_ns - lateness_ns <= event_ns
                     and budget.waiting < self._patient_max
-                    and (
-                        id(arrival.prospects) in patience.known
-                        or self._is_patient(scope, arrival.prospects)
-                    )
+                    and (id(prospects) in quiet.known or self._stays_quiet(scope, prospects))
                 ):
-                    scope.ordinary.add(Held(arrival.ordinal(), arrival, clock_ms))
+                    waiting = quiet.waiting
+                    waiting.append((arrival.ordinal(), clock_ms, arrival))
                     scope.offset, scope.clock_ms = arrival.offset, clock_ms
                     if event_ns > newest_ns:
                         scope.newest_ns = min(event_ns, clock_ns)
                     budget.waiting += 1
                     changed.add(name)
+                    if len(waiting) >= quiet.room:
+                        self._take_turns(name, scope, clock_ms, found)
+                    if len(waiting) == 1:
+                        self._make_room(scope)
+                        self._schedule(name, scope)
                     continue
             self._take_in(name, scope, arrival, found)
         return found
@@ -142,6 +143,7 @@ class PartitionSequences(Starts):
         self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
     ) -> None:
         """Let time pass, and an event wait."""
+        scope.end_quiet()
         if name in self._before_file:
             self._enter_file(name, scope, arrival, found)
         timestamp_ns = arrival.timestamp_ns
@@ -164,7 +166,7 @@ class PartitionSequences(Starts):
             self._counts.late_events += 1
         else:
             self._wait(name, scope, lane, Held(ordinal, arrival, clock_ms), found)
-        self._judge(scope, arrival)
+        self._judge(scope)
         due_ms = scope.due_ms
         # What came now is due no sooner than what waits already.
         if due_ms is None or due_ms > clock_ms + lateness_ms + 1 or scope.deadlines:
@@ -185,7 +187,12 @@ class PartitionSequences(Starts):
             if scope is None or scope.due_ms != due_ms:
                 continue  # rescheduled since
             scope.due_ms = None
-            self._move(name, scope, max(scope.clock_ms, self._clock_ms), found)
+            clock_ms = max(scope.clock_ms, self._clock_ms)
+            if scope.quiet.room:
+                self._take_turns(name, scope, clock_ms, found)
+            else:
+                scope.end_quiet()
+                self._move(name, scope, clock_ms, found)
             self._drop_silent_starts(name, scope)
             if self._can_be_forgotten(scope):
                 del self._scopes[name]
@@ -223,7 +230,11 @@ class PartitionSequences(Starts):
 
     def scope(self, name: str) -> Scope | None:
         """Return a scope's state, for its snapshot; None when it was forgotten."""
-        return self._scopes.get(name)
+        scope = self._scopes.get(name)
+        if scope is not None:
+            scope.end_quiet()
+            scope.quiet.age = NEVER  # quiet again from its next event on, if it was
+        return scope
 
     def restore(self, scopes: Mapping[str, Scope]) -> None:
         """Put back scopes that were read from their snapshots, before any event is offered.

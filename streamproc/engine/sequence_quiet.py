@@ -1,0 +1,157 @@
+"""Scopes in which nothing can happen: their events wait in short, and take their turns together.
+
+Law of the file: it changes what is done when, and nothing of what comes out. A scope is quiet
+while none of its waiting events may follow what was begun there, or what waits. Then no turn can
+complete, extend or stop a sequence, and all that a turn does is to keep what may be a beginning;
+so turns are put off, and many are taken at a time, in order. Any other event, and whoever wants
+to see the scope, ends the quiet first (``Scope.end_quiet``): what waits is in the lanes then, as if
+it had never been quiet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from streamproc.engine.sequence_budget import SequenceBudget
+from streamproc.engine.sequence_keys import SequenceMatch
+from streamproc.engine.sequence_scope import (
+    LONG_AGO,
+    NEVER,
+    Held,
+    Prospects,
+    Quiet,
+    Scope,
+    Start,
+    Waiting,
+)
+from streamproc.engine.sequence_starts import Reader, Starts
+from streamproc.eql.sequence import SequenceMachine
+
+# Turns of a scope that are put off for those that come together.
+TURNS_PUT_OFF = 32
+# Prospects that the events of a quiet scope may have between them.
+_KNOWN_MAX = 64
+
+
+class QuietScopes(Starts):
+    """The scopes of a partition, some of them quiet.
+
+    Attributes:
+        turns_put_off: About so many turns of a scope are put off, where that changes nothing.
+    """
+
+    def __init__(
+        self, machines: Mapping[str, SequenceMachine], budget: SequenceBudget, reader: Reader
+    ) -> None:
+        super().__init__(machines, budget, reader)
+        self.turns_put_off = TURNS_PUT_OFF
+
+    def _judge(self, scope: Scope) -> None:
+        """After an event that was taken in: is the scope quiet from now on?
+
+        O(waiting), but only once in so many events that each pays for a few.
+        """
+        quiet, heap = scope.quiet, scope.ordinary.heap
+        quiet.age += 1
+        if quiet.age <= max(self.turns_put_off, len(heap) // 4):
+            return
+        quiet.forget()
+        if scope.deadlines or scope.ahead.heap:
+            return
+        for _, held in heap:
+            if held.arrival.hits:
+                return
+            self._expect(quiet, held.arrival.prospects)
+        if self._is_undisturbed(scope):
+            scope.begin_quiet()
+            self._make_room(scope)
+
+    def _make_room(self, scope: Scope) -> None:
+        """Note how long what comes may wait without a look at it."""
+        quiet, frontier, limits = scope.quiet, scope.ordinary.frontier, self._limits
+        waiting = len(quiet.waiting)
+        quiet.room = min(waiting + self.turns_put_off + waiting // 4, limits.buffer_max)
+        quiet.after_ns = LONG_AGO if frontier is None else frontier[0]
+        quiet.until_ms = scope.clock_ms + limits.forget_ms
+        if waiting:
+            quiet.until_ms = min(quiet.waiting[0][1] + limits.lateness_ms, quiet.until_ms)
+
+    def _stays_quiet(self, scope: Scope, prospects: Prospects) -> bool:
+        """Learn that an event with these prospects waits, too; return whether all may wait."""
+        self._expect(scope.quiet, prospects)
+        return self._is_undisturbed(scope)
+
+    def _expect(self, quiet: Quiet, prospects: Prospects) -> None:
+        if id(prospects) not in quiet.known:
+            plan = quiet.known[id(prospects)] = self._plan(prospects)
+            quiet.starting.update(part.rule for part in plan.starters)
+            quiet.following |= plan.changing
+
+    def _is_undisturbed(self, scope: Scope) -> bool:
+        quiet = scope.quiet
+        following = quiet.following
+        return (
+            len(quiet.known) <= _KNOWN_MAX
+            and following.isdisjoint(quiet.starting)
+            and following.isdisjoint(scope.starts)
+            and following.isdisjoint(scope.states)
+        )
+
+    def _take_turns(
+        self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]
+    ) -> None:
+        """Let the events of a quiet scope take the turns that are due, in order."""
+        quiet = scope.quiet
+        arrived_before_ms = clock_ms - self._limits.lateness_ms
+        bound: tuple[Any, ...] = (scope.newest_ns - self._lateness_ns,)
+        for ordinal, arrived_ms, _ in quiet.waiting:
+            if arrived_ms >= arrived_before_ms:
+                break
+            # What has waited long enough goes, and what it has to be preceded by.
+            bound = max(bound, (*ordinal, 0))
+        due = sorted([item for item in quiet.waiting if item[0] < bound])
+        if due:
+            quiet.waiting = [item for item in quiet.waiting if item[0] >= bound]
+            lane, last = scope.ordinary, due[-1][0]
+            if lane.frontier is None or last > lane.frontier:
+                lane.frontier = last
+            self._budget.waiting -= len(due)
+            self.changed.add(name)
+            self._keep_starts(name, scope, due, found)
+        self._make_room(scope)
+
+    def _keep_starts(
+        self, name: str, scope: Scope, due: list[Waiting], found: list[SequenceMatch]
+    ) -> None:
+        """Keep those of a quiet scope that may begin sequences; the others are over.
+
+        What ``_ask`` does where nothing is asked, for many.
+        """
+        starts, states, budget = scope.starts, scope.states, self._budget
+        for ordinal, arrived_ms, arrival in due:
+            starters = self._plan(arrival.prospects).starters
+            if states and any(part.rule in states for part in starters):
+                held = Held(ordinal, arrival, arrived_ms)
+                self._ask(name, scope, held, found, is_ahead=False)
+                continue
+            event_ns = arrival.timestamp_ns
+            touched_ms = max(arrived_ms, self._clock_ms)
+            for part in starters:
+                rule = part.rule
+                begun = starts.get(rule)
+                if begun is not None and begun[0].timestamp_ns < event_ns - part.outdated_ns:
+                    self._drop_starts(scope, rule, event_ns - part.outdated_ns)
+                    begun = starts.get(rule)
+                if begun is None:
+                    begun = starts[rule] = deque()
+                begun.append(Start(event_ns, touched_ms, arrival.payload, part.queries))
+                budget.starts += 1
+                if budget.starts > self._limits.starts_max:
+                    self._begin(name, scope, rule, found, 1)
+
+    def _end_quiet_of_all(self) -> None:
+        """Let it be found out anew of every scope whether it is quiet: the rules change."""
+        for scope in self._scopes.values():
+            scope.quiet.room, scope.quiet.age = 0, NEVER
