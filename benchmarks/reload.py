@@ -75,7 +75,7 @@ async def measure(folder: Path) -> list[Phase]:
     reloader = Reloader(
         rules,
         settings.rules,
-        lambda ruleset, progress: ready(settings, ruleset, counters, progress),
+        lambda ruleset, breathe: ready(settings, ruleset, counters, breathe),
         counters,
         interval_s=0,
         prepare=prepare,

@@ -38,6 +38,7 @@ from streamproc.engine.json_text import (
 )
 from streamproc.eql.literals import Clause, Clauses
 from streamproc.errors import StreamprocError
+from streamproc.ruleset.breath import Breathe, go_on
 
 JOINED_BYTES: Final = 1 << 20
 """Bytes per joined scan: large against the cost of a call, small against the caches."""
@@ -122,12 +123,13 @@ class Prefilter:
     Args:
         rule_clauses: For each rule the clauses that its events satisfy (see
             ``eql.literals.required_clauses``); a rule without any is always a candidate.
+        breathe: Called after each rule that is filed.
 
     Raises:
         PrefilterError: Hyperscan refuses the literals.
     """
 
-    def __init__(self, rule_clauses: Sequence[Clauses]) -> None:
+    def __init__(self, rule_clauses: Sequence[Clauses], breathe: Breathe = go_on) -> None:
         self._clauses = tuple(tuple(rule) for rule in rule_clauses)
         literals = _Literals(chain.from_iterable(self._clauses))
         self._all = tuple(range(len(self._clauses)))
@@ -138,6 +140,7 @@ class Prefilter:
         self._passed = 0.0  # running share of records that pass the first scan; a guess at first
         for position, clauses in enumerate(self._clauses):
             self._file(position, clauses, literals)
+            breathe()
         self._memo: dict[frozenset[int], tuple[int, ...]] = {}
         self._hits: list[int] = []
         self._on_hit = _collector(self._hits)

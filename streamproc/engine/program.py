@@ -16,6 +16,7 @@ from streamproc.eql.event import Event
 from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
 from streamproc.eql.simplify import fields_of
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.garbage import collection_paused
 from streamproc.ruleset.indices import IndexSelector
 from streamproc.ruleset.rule import Rule
@@ -57,6 +58,7 @@ class Program:
         progress: Progress | None = None,
         span_default_ms: int = SPAN_DEFAULT_MS,
         canary: Rule | None = None,
+        breathe: Breathe = go_on,
     ) -> None:
         """Compile.
 
@@ -65,9 +67,10 @@ class Program:
             progress: Called with queries done and queries in all.
             span_default_ms: Span of sequences without ``maxspan``, milliseconds.
             canary: The rule of the worker's synthetic events (``streamproc.engine.canary``).
+            breathe: Called between any two steps, each of which is about one rule.
         """
         with collection_paused():
-            self._compile(ruleset, progress, span_default_ms, canary)
+            self._compile(ruleset, progress, span_default_ms, canary, breathe)
 
     def _compile(
         self,
@@ -75,6 +78,7 @@ class Program:
         progress: Progress | None,
         span_default_ms: int,
         canary: Rule | None,
+        breathe: Breathe,
     ) -> None:
         self.digest = ruleset.digest
         self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[Candidate, ...]]] = {}
@@ -95,9 +99,10 @@ class Program:
         clauses = []
         for done, (rule, query) in enumerate(queries, 1):
             clauses.append(record_clauses(rule, query))
+            breathe()
             if progress is not None:
                 progress(done, len(queries))
-        self.prefilter = Prefilter(clauses)
+        self.prefilter = Prefilter(clauses, breathe)
         self.selector = IndexSelector(self.rules)
         self._fields = [_fields_read(rule, query) for rule, query in queries[: len(singles)]]
         self._unkeyed = frozenset(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.rule import Rule
 from streamproc.ruleset.ruleset import RuleSet
 
@@ -24,21 +25,26 @@ class Changes(NamedTuple):
         return f"{len(self.added)} added, {len(self.changed)} changed, {len(self.removed)} removed"
 
 
-def changes(old: RuleSet, new: RuleSet) -> Changes:
+def changes(old: RuleSet, new: RuleSet, breathe: Breathe = go_on) -> Changes:
     """Return what differs between two rule sets."""
     before = {rule.rule_id: rule for rule in old.rules}
     after = {rule.rule_id: rule for rule in new.rules}
     both = sorted(before.keys() & after.keys())
+    changed = []
+    for item in both:
+        if _differ(before[item], after[item]):
+            changed.append(item)
+        breathe()
     return Changes(
         added=tuple(sorted(after.keys() - before.keys())),
-        changed=tuple(item for item in both if _differ(before[item], after[item])),
+        changed=tuple(changed),
         removed=tuple(sorted(before.keys() - after.keys())),
     )
 
 
-def is_unchanged(old: RuleSet, new: RuleSet) -> bool:
+def is_unchanged(old: RuleSet, new: RuleSet, breathe: Breathe = go_on) -> bool:
     """Return whether two sets find and say the same."""
-    return old.digest == new.digest and not any(changes(old, new))
+    return old.digest == new.digest and not any(changes(old, new, breathe))
 
 
 def refusal(old: RuleSet, new: RuleSet) -> str | None:

@@ -17,6 +17,7 @@ import tomli
 from streamproc.eql import nodes
 from streamproc.eql.compiler import CompileOptions, Leaf
 from streamproc.errors import RuleError
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.datemath import DateMathError, parse_date_math
 from streamproc.ruleset.garbage import collection_paused
 from streamproc.ruleset.investigate import Investigation, read_investigations, render_note
@@ -58,12 +59,15 @@ Progress: TypeAlias = Callable[[int, int], None]
 Leaves: TypeAlias = dict[Any, Leaf]
 
 
-def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleSet:
+def load_rules(
+    paths: Sequence[Path], progress: Progress | None = None, breathe: Breathe = go_on
+) -> RuleSet:
     """Read files, folders and detection-rules checkouts.
 
     Args:
         paths: What to read, in any mixture.
         progress: Called after each file with the number of files done and the number of all.
+        breathe: Called between any two steps, each of which is about one file.
 
     Returns:
         Every rule that can run, and all that was rejected, skipped or odd.
@@ -72,8 +76,8 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
     errors: list[RuleError] = []
     skipped: list[Skipped] = []
     warnings: list[str] = []
-    before = fingerprint(paths)
-    files = find_rule_files(paths, errors, skipped)
+    before = fingerprint(paths, breathe)
+    files = find_rule_files(paths, errors, skipped, breathe)
     leaves: Leaves = {}
     with collection_paused():
         for done, file in enumerate(files, 1):
@@ -84,11 +88,13 @@ def load_rules(paths: Sequence[Path], progress: Progress | None = None) -> RuleS
                 skipped.append(outcome)
             else:
                 errors += outcome
+            breathe()
             if progress:
                 progress(done, len(files))
     if not files and not errors:
         warnings.append(f"{', '.join(str(path) for path in paths)}: no rule files found")
-    return replace(build_ruleset(rules, errors, skipped, warnings), fingerprint=before)
+    ruleset = build_ruleset(rules, errors, skipped, warnings, breathe)
+    return replace(ruleset, fingerprint=before)
 
 
 def read_rule(

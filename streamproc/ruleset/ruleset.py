@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streamproc.errors import RuleError
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.rule import Rule, canonical_json
 
 
@@ -48,6 +49,7 @@ def build_ruleset(
     rejected: Iterable[RuleError] = (),
     skipped: Iterable[Skipped] = (),
     warnings: Iterable[str] = (),
+    breathe: Breathe = go_on,
 ) -> RuleSet:
     """Make a rule set of rules in any order; of two with one id the higher version is kept.
 
@@ -57,6 +59,7 @@ def build_ruleset(
     all_skipped = list(skipped)
     all_warnings = list(warnings)
     for rule in rules:
+        breathe()
         rank = (rule.version, rule.content_digest())
         other = kept.get(rule.rule_id)
         if other is None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from streamproc.errors import RuleError
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.ruleset import Skipped
 
 RULE_FOLDERS = ("rules", "rules_building_block")
@@ -30,7 +31,10 @@ class RuleFile(NamedTuple):
 
 
 def find_rule_files(
-    paths: Sequence[Path], errors: list[RuleError], skipped: list[Skipped]
+    paths: Sequence[Path],
+    errors: list[RuleError],
+    skipped: list[Skipped],
+    breathe: Breathe = go_on,
 ) -> list[RuleFile]:
     """Return the rule files below ``paths``, each once, in the order of the paths and names."""
     found: dict[str, RuleFile] = {}
@@ -44,10 +48,11 @@ def find_rule_files(
             continue
         for file in files:
             found.setdefault(os.path.realpath(file), RuleFile(file, versions))
+            breathe()
     return list(found.values())
 
 
-def fingerprint(paths: Sequence[Path]) -> str:
+def fingerprint(paths: Sequence[Path], breathe: Breathe = go_on) -> str:
     """Return a text that changes when what ``find_rule_files`` finds, or the files' content, does.
 
     Told from metadata alone: names, inodes, sizes and modification times of rule files and
@@ -67,6 +72,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
             errors.append(RuleError(str(path), str(error.strerror)))
         for file in (*files, *([lock] if lock else [])):
             found.update(f"{file}\0{_metadata(file)}\0".encode("utf-8", "surrogateescape"))
+            breathe()
     for fault in errors:
         found.update(f"{fault}\0".encode("utf-8", "surrogateescape"))
     return found.hexdigest()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.sources import fingerprint
 
 
@@ -22,16 +23,18 @@ class RuleWatch:
     Args:
         paths: What is watched, as ``load_rules`` takes it.
         known: Fingerprint of what is loaded.
+        breathe: Called after each file that is looked at.
     """
 
-    def __init__(self, paths: Sequence[Path], known: str) -> None:
+    def __init__(self, paths: Sequence[Path], known: str, breathe: Breathe = go_on) -> None:
         self._paths = tuple(paths)
         self._known = known
         self._seen = known
+        self._breathe = breathe
 
     def look(self) -> bool:
         """Look, and return whether what is there differs from what is known and is at rest."""
-        before, self._seen = self._seen, fingerprint(self._paths)
+        before, self._seen = self._seen, fingerprint(self._paths, self._breathe)
         return self._seen == before and not self.is_known
 
     @property
@@ -46,4 +49,4 @@ class RuleWatch:
 
     def is_still(self, state: str) -> bool:
         """Return whether the files are still in a state, named by its fingerprint."""
-        return fingerprint(self._paths) == state
+        return fingerprint(self._paths, self._breathe) == state

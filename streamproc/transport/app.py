@@ -33,7 +33,8 @@ from streamproc.ops.logs import logging_config
 from streamproc.ops.metrics import MetricsServer, Pages, serve_metrics
 from streamproc.ops.pages import health_pages
 from streamproc.refusals import in_words
-from streamproc.ruleset.loader import Progress, load_rules
+from streamproc.ruleset.breath import Breathe, go_on
+from streamproc.ruleset.loader import load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.topics import SNAPSHOT_BYTES_MAX
 from streamproc.transport.agents import define_canary, define_clock, define_detect_agent
@@ -132,12 +133,14 @@ def ready(
     settings: Settings,
     ruleset: RuleSet,
     counters: Counters,
-    progress: Progress | None = None,
+    breathe: Breathe = go_on,
     canary: Canary | None = None,
 ) -> Ready:
     """Compile a rule set: all that hangs on it is in what is returned."""
     rule = None if canary is None else canary.rule
-    program = Program(ruleset, progress, span_default_ms(settings), rule)
+    program = Program(
+        ruleset, span_default_ms=span_default_ms(settings), canary=rule, breathe=breathe
+    )
     return Ready(ruleset, program, Detector(program, detector_options(settings), counters))
 
 
@@ -288,8 +291,8 @@ def _reload_rules(
     def tell(ruleset: RuleSet) -> None:
         collector.facts = worker_facts(settings, ruleset)
 
-    def build(ruleset: RuleSet, progress: Progress) -> Ready:
-        return ready(settings, ruleset, counters, progress, canary)
+    def build(ruleset: RuleSet, breathe: Breathe) -> Ready:
+        return ready(settings, ruleset, counters, breathe, canary)
 
     @app.service
     class Rules(Service):

@@ -29,9 +29,10 @@ from confluent_kafka import KafkaException
 
 from streamproc.errors import StreamprocError
 from streamproc.ops.counters import Counters
+from streamproc.ruleset.breath import Breathe
 from streamproc.ruleset.changes import changes, is_unchanged, refusal
 from streamproc.ruleset.garbage import collection_paused
-from streamproc.ruleset.loader import Progress, load_rules
+from streamproc.ruleset.loader import load_rules
 from streamproc.ruleset.ruleset import RuleSet
 from streamproc.ruleset.watch import RuleWatch
 from streamproc.transport.in_force import Ready, RulesInForce
@@ -39,18 +40,17 @@ from streamproc.transport.in_force import Ready, RulesInForce
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
-Build: TypeAlias = Callable[[RuleSet, Progress], Ready]
-"""Compiles a rule set; calls the progress between any two rules."""
+Build: TypeAlias = Callable[[RuleSet, Breathe], Ready]
+"""Compiles a rule set; breathes between any two rules."""
 
 SETTLE_S = 1.0
 """Seconds between two looks at files that have changed: whether they are still being written."""
 
 READS_MAX = 10  # times that files which change while they are read are read again
-TURN_S = 0.0005  # the interpreter is handed over after so long, ten times as often as usual
+TURN_S = 0.0001  # the interpreter is handed over after so long, fifty times as often as usual
 WORK_S = 0.002  # the thread works for at least so long before it sleeps ...
 SLEEP_TIMES = 3  # ... so many times as long as it has worked,
 SLEEP_S_MAX = 0.03  # and never longer than this
-RETIRED_AT_ONCE = 5  # rules let go between two sleeps
 
 
 class _StoppedError(Exception):
@@ -88,7 +88,7 @@ class Reloader:
         self._interval_s = interval_s
         self._prepare = prepare
         self._tell = tell
-        self._watch = RuleWatch(paths, rules.ruleset.fingerprint)
+        self._watch = RuleWatch(paths, rules.ruleset.fingerprint, self._breathe)
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stopping = False
         self._resumed_s = 0.0  # of the thread's own CPU time
@@ -141,29 +141,29 @@ class Reloader:
             old = self._rules.ruleset
             if reason := refusal(old, ruleset):
                 self._refuse(why, reason, ruleset)
-            elif is_unchanged(old, ruleset):
+            elif is_unchanged(old, ruleset, self._breathe):
                 self._keep(why, ruleset)
             else:
                 ruleset = self._exchange(why, ruleset, began_s)
             leftover = [ruleset]
             del ruleset, old
-            _retire(leftover)
+            _retire(leftover, self._breathe)
 
     def _read(self) -> RuleSet:
         """Load files that did not change meanwhile: no mixture of two states of a folder."""
         for _ in range(READS_MAX):
-            ruleset = load_rules(self._paths, self._breathe)
+            ruleset = load_rules(self._paths, breathe=self._breathe)
             if self._watch.is_still(ruleset.fingerprint):
                 return ruleset
             logger.info("rules changed while they were read; they are read again")
             leftover = [ruleset]
             del ruleset
-            _retire(leftover)
+            _retire(leftover, self._breathe)
         raise StreamprocError(f"the rule files changed during each of {READS_MAX} readings")
 
     def _exchange(self, why: str, ruleset: RuleSet, began_s: float) -> RuleSet:
         """Compile a set and put it in force; return the set that is not needed any more."""
-        difference = changes(self._rules.ruleset, ruleset)
+        difference = changes(self._rules.ruleset, ruleset, self._breathe)
         try:
             ready = self._build(ruleset, self._breathe)
             gc.freeze()  # or the first collection would walk the new set: see above
@@ -198,8 +198,8 @@ class Reloader:
             why, reason, in_force.digest[:12], len(in_force.rules), "s"[len(in_force.rules) == 1 :],
         )  # fmt: skip
 
-    def _breathe(self, done: int, total: int) -> None:
-        """Let the event loop work, between any two rules."""
+    def _breathe(self) -> None:
+        """Let the event loop work."""
         if self._stopping:
             raise _StoppedError
         worked_s = time.thread_time() - self._resumed_s
@@ -266,12 +266,12 @@ def _beside_the_event_loop() -> Iterator[None]:
         sys.setswitchinterval(turn_s)
 
 
-def _retire(leftover: list[RuleSet]) -> None:
+def _retire(leftover: list[RuleSet], breathe: Breathe) -> None:
     """Let go of a rule set, of which ``leftover`` holds the last reference, rule by rule.
 
     All at once it would stop the interpreter for as long as it takes: 0.17 s for a thousand rules.
     """
     rules = list(leftover.pop().rules)
     while rules:
-        del rules[-RETIRED_AT_ONCE:]
-        time.sleep(TURN_S)
+        del rules[-1]
+        breathe()

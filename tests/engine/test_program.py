@@ -35,6 +35,13 @@ def test_progress_counts_every_query():
     assert told == [(number, 6) for number in range(1, 7)]
 
 
+def test_a_breath_is_taken_at_every_query_by_every_stage():
+    """Its literals and its place in the prefilter."""
+    breaths = []
+    Program(ruleset(PAIR, SHELL, UNTIL), breathe=lambda: breaths.append(1))
+    assert len(breaths) == 2 * 6
+
+
 def test_an_answer_is_remembered_for_the_values_that_were_asked_about():
     """Another time or host gives the same answer; another value or type of a value does not."""
     program = Program(ruleset('process where process.name == "cmd.exe" and process.pid == 4'))

@@ -8,6 +8,7 @@ import pytest
 
 from streamproc.errors import RuleError
 from streamproc.ruleset import Investigation, load_rules, rule_from_query
+from streamproc.ruleset.changes import changes
 from streamproc.ruleset.ruleset import Skipped
 
 QUERY = 'process where process.name : "cmd.exe"'
@@ -359,3 +360,27 @@ def test_a_rule_can_be_made_of_a_query_alone():
     assert (rule.rule_id, rule.severity, rule.tags) == ("x", "high", ("T",))
     with pytest.raises(RuleError, match="head"):
         rule_from_query(f"{QUERY} | head 1")
+
+
+def test_a_breath_is_taken_at_every_file_by_every_stage(tmp_path):
+    """Metadata, names, contents and digests: no stage goes through all files in one go."""
+    for number in range(20):
+        write(tmp_path / f"{number}.toml", toml(rule_id=str(number)))
+    one, breaths = load_rules([tmp_path]), []
+    load_rules([tmp_path], breathe=lambda: breaths.append(1))
+    assert len(breaths) == 4 * 20
+
+    breaths.clear()
+    changes(one, one, breathe=lambda: breaths.append(1))
+    assert len(breaths) == 20
+
+
+def test_work_can_be_given_up_at_any_breath(tmp_path):
+    """Whoever breathes raises."""
+    write(tmp_path / "a.toml", toml())
+
+    def stop():
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        load_rules([tmp_path], breathe=stop)

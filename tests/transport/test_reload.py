@@ -46,7 +46,7 @@ class Bench:
         self.reloader = Reloader(
             self.rules,
             self.settings.rules,
-            lambda ruleset, progress: ready(self.settings, ruleset, self.counters, progress),
+            lambda ruleset, breathe: ready(self.settings, ruleset, self.counters, breathe),
             self.counters,
             interval_s=self.interval_s,
             prepare=self._prepare,
@@ -201,8 +201,8 @@ def test_files_that_change_while_they_are_read_are_read_again(bench, folder, mon
     """No set is a mixture of two states of the folder."""
     loaded = []
 
-    def load(paths, progress):
-        found = load_rules(paths, progress)
+    def load(paths, breathe):
+        found = load_rules(paths, breathe=breathe)
         if not loaded:
             write(folder, 2, OTHER)
         loaded.append(len(found.rules))
@@ -218,8 +218,8 @@ def test_files_that_never_come_to_rest_are_refused(bench, folder, monkeypatch, c
     """Somebody writes without end: nothing is put in force, and it is said."""
     count = iter(range(1_000))
 
-    def load(paths, progress):
-        found = load_rules(paths, progress)
+    def load(paths, breathe):
+        found = load_rules(paths, breathe=breathe)
         (folder / "0.toml").write_text(rule_text(0, SHELL) + "#" * next(count))
         return found
 
@@ -273,9 +273,9 @@ def test_interpreter_is_as_before_afterwards(bench, folder):
 def test_stop_gives_up_what_is_being_built(bench, folder, monkeypatch):
     """The thread ends at the next rule, and nothing is put in force."""
 
-    def load(paths, progress):
+    def load(paths, breathe):
         bench.reloader.stop()
-        return load_rules(paths, progress)
+        return load_rules(paths, breathe=breathe)
 
     monkeypatch.setattr(reload, "load_rules", load)
 
