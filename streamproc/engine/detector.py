@@ -34,7 +34,8 @@ from streamproc.engine.program import Program, lacks_timestamp
 from streamproc.engine.sequence_budget import SequenceLimits
 from streamproc.engine.sequence_keys import SequenceMatch
 from streamproc.engine.sequence_reader import StepReader
-from streamproc.engine.sequence_rules import Candidate, Offer, head_of, rule_id_of
+from streamproc.engine.sequence_rules import Candidate, head_of, rule_id_of
+from streamproc.engine.sequence_scope import Arrival
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import JoinKey
@@ -96,7 +97,7 @@ class Tally:
     """What one batch amounts to; added to the counters only when the batch is through."""
 
     detections: Detections = field(default_factory=lambda: Detections([], [], []))
-    offers: list[Offer] = field(default_factory=list)
+    offers: list[tuple[str, Arrival]] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     incomplete: Counter[str] = field(default_factory=Counter)
@@ -231,6 +232,8 @@ class Detector:
         began_s = perf_counter()
         candidates = self._program.prefilter.candidates(values)
         self._counters.phases["prefilter"].observe(perf_counter() - began_s)
+        offer_unread, wall_ms = self._program.sequences.offer_unread, self._wall_ms(now_ms)
+        unmatched = 0
         for index, rules in candidates:
             singles, sequences = self._program.split(rules)
             head = None
@@ -242,13 +245,15 @@ class Detector:
                 )
             if singles or sequences:
                 record = batch.record(positions[index] if faults else index)
-                if singles or not self._offer_unread(record, sequences, now_ms, tally, head):
+                # Most that only sequences want wait for their turn undecoded.
+                if singles or not offer_unread(record, sequences, wall_ms, head, tally.offers):
                     self._evaluate(record, singles, sequences, now_ms, tally)
-            else:
-                tally.outcomes["unmatched"] += 1
+                    continue
+            unmatched += 1
         filtered = total - len(faults) - len(candidates)
-        if filtered:
-            tally.outcomes["filtered"] += filtered
+        for outcome, number in (("filtered", filtered), ("unmatched", unmatched)):
+            if number:
+                tally.outcomes[outcome] += number
 
     def _evaluate(
         self,
@@ -304,23 +309,6 @@ class Detector:
             event = _with_timestamp(event.document, record.timestamp_ms or now_ms)
         return event
 
-    def _offer_unread(
-        self,
-        record: Record,
-        sequences: tuple[Candidate, ...],
-        now_ms: int,
-        tally: Tally,
-        head: tuple[Any, int] | None,
-    ) -> bool:
-        """Let an event wait for its turn undecoded, if that can be: most need no more."""
-        wall_ms = self._wall_ms(now_ms)
-        offers = self._program.sequences.offer_unread(record, sequences, wall_ms, head)
-        if offers is None:
-            return False
-        tally.offers.extend(offers)
-        tally.outcomes["unmatched"] += 1
-        return True
-
     def _offer(
         self,
         event: Event,
@@ -333,11 +321,10 @@ class Detector:
         """Note what the event can do in sequences; their state moves when the batch is through."""
         program = self._program
         head, wall_ms = head_of(event), self._wall_ms(now_ms)
-        if head is not None:
-            offers = program.sequences.offer_unread(record, sequences, wall_ms, head)
-            if offers is not None:
-                tally.offers.extend(offers)
-                return
+        if head is not None and program.sequences.offer_unread(
+            record, sequences, wall_ms, head, tally.offers
+        ):
+            return
         shift = len(program.matchers)
 
         def on_error(rule: Rule, error: Exception) -> None:

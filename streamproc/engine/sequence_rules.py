@@ -93,6 +93,21 @@ class Group(NamedTuple):
     asked: tuple[Candidate, ...]
 
 
+class _Known(NamedTuple):
+    """What was found out about candidates.
+
+    Attributes:
+        candidates: They, kept alive.
+        groups: By what orders their events.
+        places: For each group the scope ("": the host's) and the prospects, if host and time are
+            all that these want; None: the record has to be decoded.
+    """
+
+    candidates: tuple[Candidate, ...]
+    groups: tuple[Group, ...]
+    places: tuple[tuple[str, Prospects], ...] | None
+
+
 class SequenceRules:
     """All sequence rules of a rule set, by their position among the sequence rules."""
 
@@ -101,18 +116,15 @@ class SequenceRules:
         self.machines = {rule.name: rule.machine for rule in self.rules}
         self.by_name = {rule.name: rule for rule in self.rules}
         self.positions = {rule.name: position for position, rule in enumerate(self.rules)}
-        self._groups: dict[int, tuple[tuple[Candidate, ...], tuple[Group, ...], bool]] = {}
+        self._groups: dict[int, _Known] = {}
 
     def groups(self, candidates: tuple[Candidate, ...]) -> tuple[Group, ...]:
         """Return candidates by what orders their events. The same object is answered faster."""
-        return self._known_groups(candidates)[1]
+        return self._known_groups(candidates).groups
 
-    def _known_groups(
-        self, candidates: tuple[Candidate, ...]
-    ) -> tuple[tuple[Candidate, ...], tuple[Group, ...], bool]:
-        """Return candidates, their groups, and whether host and time are all that these want."""
+    def _known_groups(self, candidates: tuple[Candidate, ...]) -> _Known:
         known = self._groups.get(id(candidates))
-        if known is not None and known[0] is candidates:
+        if known is not None and known.candidates is candidates:
             return known
         if len(self._groups) >= _GROUPS_MAX:
             self._groups.clear()
@@ -128,8 +140,13 @@ class SequenceRules:
             Group(clock, tuple(prospects), tuple(asked))
             for clock, (prospects, asked) in by_clock.items()
         )
-        is_plain = not any(asked or clock[:2] != _USUAL[:2] for clock, _, asked in groups)
-        known = self._groups[id(candidates)] = candidates, groups, is_plain
+        places = None
+        if not any(asked or clock[:2] != _USUAL[:2] for clock, _, asked in groups):
+            places = tuple(
+                (_scope(clock, "") if clock.rule else "", prospects)
+                for clock, prospects, _ in groups
+            )
+        known = self._groups[id(candidates)] = _Known(candidates, groups, places)
         return known
 
     def offer_unread(
@@ -137,39 +154,38 @@ class SequenceRules:
         record: Record,
         candidates: tuple[Candidate, ...],
         wall_ms: int | None,
-        head: tuple[Any, int] | None = None,
-    ) -> list[Offer] | None:
-        """Return what a record can do in sequences as far as its host and time tell.
+        head: tuple[Any, int] | None,
+        offers: list[tuple[str, Arrival]],
+    ) -> bool:
+        """Append what a record can do in sequences, as far as its host and time tell, to offers.
 
         Args:
             record: The record.
             candidates: The rules that it may be part of.
             wall_ms: As in ``offers``.
             head: Its host and time, if they were read for others.
+            offers: Each an arrival after the name of its scope, as an ``Offer``.
 
         Returns:
-            None when more has to be known: the record has to be decoded for ``offers``.
+            False when more has to be known: the record has to be decoded for ``offers``.
         """
         known = self._groups.get(id(candidates))
-        if known is None or known[0] is not candidates:
+        if known is None or known.candidates is not candidates:
             known = self._known_groups(candidates)
-        _, groups, is_plain = known
-        if not is_plain:
-            return None
+        places = known.places
+        if places is None:
+            return False
         if head is None:
             head = read_head(record.value or b"")
             if head is None:
-                return None
+                return False
         host_id, timestamp_ns = head
         broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
         offset = record.offset
-        return [
-            Offer(
-                _scope(clock, host_id) if clock.rule else f"{_USUAL_HOST}{host_id}",
-                Arrival(timestamp_ns, None, offset, broker_ms, record, _NO_HITS, prospects),
-            )
-            for clock, prospects, _ in groups
-        ]
+        for scope, prospects in places:
+            arrival = Arrival(timestamp_ns, None, offset, broker_ms, record, _NO_HITS, prospects)
+            offers.append((scope or f"{_USUAL_HOST}{host_id}", arrival))
+        return True
 
     def offers(
         self,

@@ -124,8 +124,11 @@ class PartitionSequences(QuietScopes):
                     and (id(prospects) in quiet.known or self._stays_quiet(scope, prospects))
                 ):
                     waiting = quiet.waiting
-                    waiting.append((arrival.ordinal(), clock_ms, arrival))
-                    scope.offset, scope.clock_ms = arrival.offset, clock_ms
+                    offset = arrival.offset
+                    is_plain = arrival.tiebreaker is None  # spelt out, for it is nearly every one
+                    ordinal = (event_ns, True, "", 0, offset) if is_plain else arrival.ordinal()
+                    waiting.append((ordinal, clock_ms, arrival))
+                    scope.offset, scope.clock_ms = offset, clock_ms
                     if event_ns > newest_ns:
                         scope.newest_ns = min(event_ns, clock_ns)
                     budget.waiting += 1
