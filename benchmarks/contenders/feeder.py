@@ -1,7 +1,7 @@
 """A shipper at a steady pace: writes events and learns when the broker appended the bad ones.
 
 Run: ``python -m benchmarks.contenders.feeder BOOTSTRAP TOPIC RATE SECONDS FIRST WORKER``; prints
-JSON. RATE is events per second; 0 is as many as the worker follows, whose metrics are at port
+JSON. RATE is events per second; 0 is as many as the worker follows, whose status is at port
 WORKER. FIRST is the number of the first alert.
 
 Law of the file: no event is made while the clock runs but those that raise alerts; the times of
@@ -18,7 +18,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
 
-from benchmarks.contenders.worker import processed, read_metrics
+from benchmarks.contenders.worker import processed, read_page
 from benchmarks.session import produce
 from benchmarks.traffic.stream import Traffic
 
@@ -130,7 +130,7 @@ def _following(feed: Feed, worker: str, seconds: float) -> None:
 
 
 def _done(worker: str) -> int:
-    return processed(read_metrics(int(worker)))
+    return processed(read_page(int(worker), "/status"))
 
 
 if __name__ == "__main__":

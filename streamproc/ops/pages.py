@@ -62,6 +62,7 @@ def health_pages(
                 "rejected": [rule._asdict() for rule in facts.rejected[:REJECTED_SHOWN_MAX]],
                 "rejected_count": len(facts.rejected),
             },
+            "events": dict(sorted(dict(counters.outcomes).items())),
             "partitions": _partitions(counters, now_s),
             "backpressure": counters.is_held_back,
             "outputs_pending": counters.outputs_pending,

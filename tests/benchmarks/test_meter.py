@@ -38,18 +38,23 @@ def test_meter_marks_twice():
 
 
 def test_processed_adds_up_outcomes():
-    """All outcomes, and no other series."""
+    """All outcomes; nothing while nobody answers."""
+    assert processed('{"version": "1", "events": {"filtered": 900, "matched": 2}}') == 902
+    assert processed("") == 0
+
+
+def test_metric_adds_up_series():
+    """Of one metric and no other."""
     text = (
-        "# TYPE streamproc_events_processed_total counter\n"
-        'streamproc_events_processed_total{outcome="filtered"} 900.0\n'
-        'streamproc_events_processed_total{outcome="matched"} 2.0\n'
-        'streamproc_events_processed_created{outcome="matched"} 1.7e9\n'
+        "# TYPE streamproc_lag gauge\n"
+        'streamproc_lag{partition="0"} 900.0\n'
+        'streamproc_lag{partition="1"} 2.0\n'
+        'streamproc_lag_seconds{partition="1"} 1.7\n'
         "streamproc_assigned_partitions 4.0\n"
     )
-
-    assert processed(text) == 902
+    assert metric(text, "streamproc_lag") == 902
     assert metric(text, "streamproc_assigned_partitions") == 4
-    assert processed("") == 0
+    assert metric("", "streamproc_lag") == 0
 
 
 @pytest.mark.parametrize(

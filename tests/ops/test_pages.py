@@ -93,6 +93,7 @@ def test_status_tells_rules_partitions_and_settings():
     """What was rejected with place and reason; lag; secrets as they were masked."""
     worker = Worker()
     worker.counters.partitions["in", 3] = Lag(5, 9, 995_000)
+    worker.counters.outcomes.update(matched=1, filtered=7)
     worker.counters.reloads["refused"] = 2
     worker.counters.reload_refusal = "1 file is newly broken"
     is_good, status = worker.ask("/status")
@@ -112,6 +113,8 @@ def test_status_tells_rules_partitions_and_settings():
         {"topic": "in", "partition": 3, "position": 5, "end": 9, "lag_records": 4,
          "lag_seconds": 5.0},
     ]  # fmt: skip
+    assert status["events"]["filtered"] == 7
+    assert status["events"]["matched"] == 1
     assert status["settings"] == FACTS.settings
 
 
