@@ -106,7 +106,9 @@ async def _evaluate(
     gaps_ms = []
     began_s = last_s = time.monotonic()
     while not is_over():
-        rules.detector.process(next(batches), NOW_MS)
+        batch = next(batches)
+        rules.saw(batch)
+        rules.detector.process(batch, NOW_MS)
         await asyncio.sleep(0)  # the poll thread, the producer and the commits have their turn
         now_s = time.monotonic()
         gaps_ms.append((now_s - last_s) * 1000)

@@ -152,6 +152,14 @@ class Detector:
         self._file = ""
         self._order = count()  # of events from files, for each file's offsets begin anew
 
+    def rehearsal(self) -> Detector:
+        """Return a detector of the same program that counts and remembers nothing for this one.
+
+        What it evaluates, the program has met: answers that a program makes at the first time of
+        asking are there when this detector is asked. Not to be used beside this one.
+        """
+        return Detector(self._program, self._options, Counters())
+
     def take_over(self, old: Detector) -> None:
         """Go on where another detector ends, which is used no more; to be called between batches.
 

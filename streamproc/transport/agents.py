@@ -37,6 +37,7 @@ def define_detect_agent(
                 continue  # lost meanwhile, and with it the state of its sequences
             now_ms = time.time_ns() // 1_000_000
             detector = rules.detector  # the same for all of the batch
+            rules.saw(batch)
             began_s = time.perf_counter()
             with detector.sequences.moving(batch.tp):
                 detections = detector.process(batch, now_ms)

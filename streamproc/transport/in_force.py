@@ -7,11 +7,18 @@ hangs on the one value, so that no event meets half of a set.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from streamproc.engine.batch import Batch
 from streamproc.engine.detector import Detector
 from streamproc.engine.program import Program
 from streamproc.ruleset.ruleset import RuleSet
+
+SAMPLE_BATCHES = 8
+"""Batches in the sample of what is evaluated: the latest ones."""
 
 
 class Ready(NamedTuple):
@@ -27,6 +34,7 @@ class RulesInForce:
 
     def __init__(self, ready: Ready) -> None:
         self._now = ready
+        self._sample: deque[Batch] | None = None
 
     @property
     def ruleset(self) -> RuleSet:
@@ -42,6 +50,20 @@ class RulesInForce:
     def has_sequences(self) -> bool:
         """Whether there are sequence rules."""
         return bool(self._now.program.sequences.rules)
+
+    def saw(self, batch: Batch) -> None:
+        """Be told of each batch that is evaluated."""
+        if self._sample is not None:
+            self._sample.append(batch)
+
+    @contextmanager
+    def sampling(self) -> Iterator[deque[Batch]]:
+        """Keep the latest batches meanwhile, from any thread; at other times none is kept."""
+        sample = self._sample = deque(maxlen=SAMPLE_BATCHES)
+        try:
+            yield sample
+        finally:
+            self._sample = None
 
     def replace(self, ready: Ready) -> Ready:
         """Put another set in force, between two batches, and return the one before.

@@ -7,7 +7,8 @@ is evaluated once, by one set. Whatever is wrong with a new set, the old one goe
 The thread and the event loop share the interpreter. So that no batch waits for long, the thread
 sleeps longer than it works, and the interpreter is handed over in short turns meanwhile; garbage is
 not collected, for a pass would walk all the new objects (0.3 s and more for a thousand rules);
-and what is let go is let go rule by rule.
+what is let go is let go rule by rule; and a new set has evaluated what came last, in rehearsal,
+before it takes its place: the first batch would cost five times as much as the next ones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,6 +29,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from confluent_kafka import KafkaException
 
+from streamproc.engine.batch import Batch
+from streamproc.engine.detector import Detector
 from streamproc.errors import StreamprocError
 from streamproc.ops.counters import Counters
 from streamproc.ruleset.breath import Breathe
@@ -51,6 +55,10 @@ TURN_S = 0.0001  # the interpreter is handed over after so long, fifty times as 
 WORK_S = 0.002  # the thread works for at least so long before it sleeps ...
 SLEEP_TIMES = 3  # ... so many times as long as it has worked,
 SLEEP_S_MAX = 0.03  # and never longer than this
+REHEARSED_AT_ONCE = 50  # records
+LINGER_S = (
+    0.2  # an agent has its detector until the next batch, and must not be the last to have it
+)
 
 
 class _StoppedError(Exception):
@@ -135,7 +143,7 @@ class Reloader:
 
     def _reload(self, why: str) -> None:
         began_s, self._resumed_s = time.monotonic(), time.thread_time()
-        with _beside_the_event_loop():
+        with _beside_the_event_loop(), self._rules.sampling() as sample:
             ruleset = self._read()
             self._watch.know(ruleset.fingerprint)
             old = self._rules.ruleset
@@ -144,7 +152,7 @@ class Reloader:
             elif is_unchanged(old, ruleset, self._breathe):
                 self._keep(why, ruleset)
             else:
-                ruleset = self._exchange(why, ruleset, began_s)
+                ruleset = self._exchange(why, ruleset, sample, began_s)
             leftover = [ruleset]
             del ruleset, old
             _retire(leftover, self._breathe)
@@ -161,22 +169,36 @@ class Reloader:
             _retire(leftover, self._breathe)
         raise StreamprocError(f"the rule files changed during each of {READS_MAX} readings")
 
-    def _exchange(self, why: str, ruleset: RuleSet, began_s: float) -> RuleSet:
+    def _exchange(
+        self, why: str, ruleset: RuleSet, sample: deque[Batch], began_s: float
+    ) -> RuleSet:
         """Compile a set and put it in force; return the set that is not needed any more."""
         difference = changes(self._rules.ruleset, ruleset, self._breathe)
         try:
             ready = self._build(ruleset, self._breathe)
+            self._rehearse(ready.detector, list(sample))
             gc.freeze()  # or the first collection would walk the new set: see above
-            old = self._on_loop(self._take_over(ready))
+            before = self._on_loop(self._take_over(ready))
         except (StreamprocError, KafkaException, ValueError) as error:
             self._refuse(why, str(error), ruleset)
             return ruleset
+        old = before.ruleset
         tell_rules(ruleset, told=old)
         logger.info(
             "rules reloaded (%s) in %.1f s: %s; digest %s, before %s",
             why, time.monotonic() - began_s, difference, ruleset.digest[:12], old.digest[:12],
         )  # fmt: skip
+        time.sleep(LINGER_S)
         return old
+
+    def _rehearse(self, detector: Detector, sample: Sequence[Batch]) -> None:
+        """Let a new set evaluate records that were evaluated, to no effect but that it met them."""
+        rehearsal, now_ms = detector.rehearsal(), time.time_ns() // 1_000_000
+        for batch in sample:
+            for start in range(0, len(batch), REHEARSED_AT_ONCE):
+                stop = min(start + REHEARSED_AT_ONCE, len(batch))
+                rehearsal.process(batch.slice(start, stop), now_ms)
+                self._breathe()
 
     def _keep(self, why: str, ruleset: RuleSet) -> None:
         """Find that nothing changed, but perhaps what is rejected or skipped."""
@@ -214,13 +236,13 @@ class Reloader:
             raise RuntimeError("the reloader is not started")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _take_over(self, ready: Ready) -> RuleSet:
+    async def _take_over(self, ready: Ready) -> Ready:
         await self._prepare(ready)
         if self._stopping:
             raise _StoppedError
         before = self._rules.replace(ready)
         self._count(ready.ruleset, "accepted")
-        return before.ruleset
+        return before
 
     async def _describe(self, ruleset: RuleSet) -> None:
         self._rules.describe(ruleset)

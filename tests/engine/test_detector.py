@@ -250,3 +250,15 @@ def test_a_sequence_alert_that_fails_goes_to_dead_letters(monkeypatch):
     letters = found.dead_letters + rest.dead_letters
     assert [letter.key for letter in letters] == [b"events:3:1"]
     assert len(found.alerts) + len(rest.alerts) == 3
+
+
+def test_a_rehearsal_gives_the_same_and_counts_nothing():
+    """Nor does it begin sequences for the detector that it rehearses for."""
+    run, counters = detector(SHELL, PAIR)
+    events = batch(*(document(number, "cmd.exe") for number in range(3)))
+    rehearsed = run.rehearsal().process(events, NOW_MS)
+    assert not counters.outcomes
+    assert not list(run.sequences.items())
+    found = run.process(events, NOW_MS)
+    assert len(found.alerts) == 3
+    assert [alert.key for alert in rehearsed.alerts] == [alert.key for alert in found.alerts]

@@ -87,7 +87,7 @@ class Publisher:
 
 def in_force(detector: Detector) -> Any:
     """Rules that are never replaced."""
-    return SimpleNamespace(detector=detector)
+    return SimpleNamespace(detector=detector, saw=lambda batch: None)
 
 
 def make_batch(offset: int) -> RecordBatch:

@@ -18,7 +18,7 @@ from streamproc.ops.counters import Counters
 from streamproc.ruleset.loader import load_rules
 from streamproc.transport import reload
 from streamproc.transport.app import ready
-from streamproc.transport.in_force import RulesInForce
+from streamproc.transport.in_force import SAMPLE_BATCHES, RulesInForce
 from streamproc.transport.reload import Reloader
 from tests.engine.programs import NOW_MS, PAIR, SHELL, batch, document, record, rule_text
 
@@ -261,6 +261,38 @@ def test_old_set_is_let_go(bench, folder):
     bench.prepared.clear()
     assert [reference() for reference in old] == [None, None]
     gc.unfreeze()
+
+
+def test_new_set_has_met_what_was_evaluated_last(bench, folder, monkeypatch):
+    """Its first batch finds answers instead of making them; nothing is counted twice."""
+    seen = batch(*(document(number, "cmd.exe") for number in range(120)))
+
+    def load(paths, breathe):
+        bench.rules.saw(seen)  # while the set is loaded, the event loop evaluates
+        return load_rules(paths, breathe=breathe)
+
+    met = []
+
+    async def prepare(new):
+        met.append(len(new.program._splits))  # before it is in force
+
+    monkeypatch.setattr(reload, "load_rules", load)
+    bench.reloader._prepare = prepare
+    assert bench.run(lambda: write(folder, 1, OTHER)) == ["accepted"]
+    assert met == [1]
+    assert not bench.counters.outcomes
+
+
+def test_batches_are_kept_only_while_rules_are_loaded(bench):
+    """The latest few; at other times every batch is let go when it is done."""
+    batches = [batch(document(number, "cmd.exe")) for number in range(SAMPLE_BATCHES + 2)]
+    bench.rules.saw(batches[0])
+    with bench.rules.sampling() as sample:
+        for one in batches:
+            bench.rules.saw(one)
+        assert list(sample) == batches[2:]
+    bench.rules.saw(batches[0])
+    assert list(sample) == batches[2:]
 
 
 def test_interpreter_is_as_before_afterwards(bench, folder):
