@@ -12,19 +12,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from itertools import compress
+from operator import attrgetter, not_
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import SequenceMatch
 from streamproc.engine.sequence_scope import (
     LONG_AGO,
     NEVER,
+    Arrival,
     Held,
     Prospects,
     Quiet,
     Scope,
     Start,
-    Waiting,
 )
 from streamproc.engine.sequence_starts import Reader, Starts
 from streamproc.eql.sequence import SequenceMachine
@@ -33,6 +34,7 @@ from streamproc.eql.sequence import SequenceMachine
 TURNS_PUT_OFF = 32
 # Prospects that the events of a quiet scope may have between them.
 _KNOWN_MAX = 64
+_TIME = attrgetter("timestamp_ns")
 
 
 class QuietScopes(Starts):
@@ -76,7 +78,8 @@ class QuietScopes(Starts):
         quiet.after_ns = LONG_AGO if frontier is None else frontier[0]
         quiet.until_ms = scope.clock_ms + limits.forget_ms
         if waiting:
-            quiet.until_ms = min(quiet.waiting[0][1] + limits.lateness_ms, quiet.until_ms)
+            oldest_ms = quiet.waiting[0].arrived_ms
+            quiet.until_ms = min(oldest_ms + limits.lateness_ms, quiet.until_ms)
 
     def _stays_quiet(self, scope: Scope, prospects: Prospects) -> bool:
         """Learn that an event with these prospects waits, too; return whether all may wait."""
@@ -104,17 +107,19 @@ class QuietScopes(Starts):
     ) -> None:
         """Let the events of a quiet scope take the turns that are due, in order."""
         quiet = scope.quiet
+        waiting, before_ns = quiet.waiting, scope.newest_ns - self._lateness_ns
         arrived_before_ms = clock_ms - self._limits.lateness_ms
-        bound: tuple[Any, ...] = (scope.newest_ns - self._lateness_ns,)
-        for ordinal, arrived_ms, _ in quiet.waiting:
-            if arrived_ms >= arrived_before_ms:
-                break
+        if waiting and waiting[0].arrived_ms < arrived_before_ms:
             # What has waited long enough goes, and what it has to be preceded by.
-            bound = max(bound, (*ordinal, 0))
-        due = sorted([item for item in quiet.waiting if item[0] < bound])
+            last = max(a.ordinal() for a in waiting if a.arrived_ms < arrived_before_ms)
+            is_due = [a.timestamp_ns < before_ns or a.ordinal() <= last for a in waiting]
+        else:
+            is_due = [a.timestamp_ns < before_ns for a in waiting]
+        due = list(compress(waiting, is_due))
         if due:
-            quiet.waiting = [item for item in quiet.waiting if item[0] >= bound]
-            lane, last = scope.ordinary, due[-1][0]
+            quiet.waiting = list(compress(waiting, map(not_, is_due)))
+            due.sort(key=_TIME if quiet.is_timed else Arrival.ordinal)
+            lane, last = scope.ordinary, due[-1].ordinal()
             if lane.frontier is None or last > lane.frontier:
                 lane.frontier = last
             self._budget.waiting -= len(due)
@@ -123,32 +128,31 @@ class QuietScopes(Starts):
         self._make_room(scope)
 
     def _keep_starts(
-        self, name: str, scope: Scope, due: list[Waiting], found: list[SequenceMatch]
+        self, name: str, scope: Scope, due: list[Arrival], found: list[SequenceMatch]
     ) -> None:
         """Keep those of a quiet scope that may begin sequences; the others are over.
 
         What ``_ask`` does where nothing is asked, for many.
         """
-        starts, states, budget = scope.starts, scope.states, self._budget
-        for ordinal, arrived_ms, arrival in due:
-            starters = self._plan(arrival.prospects).starters
+        starts, states, known = scope.starts, scope.states, scope.quiet.known
+        clock_ms, budget, starts_max = self._clock_ms, self._budget, self._limits.starts_max
+        for arrival in due:
+            starters = known[id(arrival.prospects)].starters
+            arrived_ms, event_ns = arrival.arrived_ms, arrival.timestamp_ns
             if states and any(part.rule in states for part in starters):
-                held = Held(ordinal, arrival, arrived_ms)
+                held = Held(arrival.ordinal(), arrival, arrived_ms)
                 self._ask(name, scope, held, found, is_ahead=False)
                 continue
-            event_ns = arrival.timestamp_ns
-            touched_ms = max(arrived_ms, self._clock_ms)
-            for part in starters:
-                rule = part.rule
+            touched_ms = arrived_ms if arrived_ms > clock_ms else clock_ms
+            for rule, queries, _, _, outdated_ns in starters:
                 begun = starts.get(rule)
-                if begun is not None and begun[0].timestamp_ns < event_ns - part.outdated_ns:
-                    self._drop_starts(scope, rule, event_ns - part.outdated_ns)
-                    begun = starts.get(rule)
                 if begun is None:
                     begun = starts[rule] = deque()
-                begun.append(Start(event_ns, touched_ms, arrival.payload, part.queries))
+                begun.append(Start(event_ns, touched_ms, arrival.payload, queries))
                 budget.starts += 1
-                if budget.starts > self._limits.starts_max:
+                if begun[0].timestamp_ns < event_ns - outdated_ns:
+                    self._drop_starts(scope, rule, event_ns - outdated_ns)
+                if budget.starts > starts_max:
                     self._begin(name, scope, rule, found, 1)
 
     def _end_quiet_of_all(self) -> None:

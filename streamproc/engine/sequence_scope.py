@@ -54,6 +54,8 @@ class Arrival(msgspec.Struct, gc=False):
         payload: What the alert needs of the event, carried along unread.
         hits: Rule to what the event can do in that rule's sequence.
         prospects: Rules of which that is not known: they were not asked yet.
+        arrived_ms: Broker time at which it came, by the clock of its scope; known while it waits
+            in a quiet scope.
     """
 
     timestamp_ns: int
@@ -63,6 +65,7 @@ class Arrival(msgspec.Struct, gc=False):
     payload: Any
     hits: Mapping[str, Hits]
     prospects: Prospects = ()
+    arrived_ms: int = 0
 
     def ordinal(self) -> Ordinal:
         """Return its place in time: timestamp, tiebreaker (null last), then offset."""
@@ -96,10 +99,6 @@ class Held(msgspec.Struct, gc=False):
     arrival: Arrival
     arrived_ms: int
     is_released: bool = False
-
-
-Waiting: TypeAlias = tuple[Ordinal, int, Arrival]
-"""What ``Held`` holds of an event that waits: ordinal, broker time at which it came, event."""
 
 
 @dataclass(slots=True)
@@ -187,6 +186,8 @@ class Quiet:
 
     Attributes:
         waiting: The events, in order of arrival. While there are any, none waits in a lane.
+        is_timed: Whether no event had a tiebreaker: then the order of time, and of arrival within
+            one time, is theirs.
         room: So many may wait before they take their turns; 0: the scope is not quiet.
         until_ms: Broker time after which it has to be looked at what waits.
         after_ns: An event is not late if it is later than this, and within the lateness.
@@ -196,7 +197,8 @@ class Quiet:
         age: Events since it was last found out whether the scope is quiet.
     """
 
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: list[Arrival] = field(default_factory=list)
+    is_timed: bool = True
     room: int = 0
     until_ms: int = 0
     after_ns: int = 0
@@ -257,24 +259,25 @@ class Scope:
     def oldest_ms(self) -> int:
         """Return the broker time of the event that has waited longest; NEVER without one."""
         if self.quiet.waiting:
-            return self.quiet.waiting[0][1]
+            return self.quiet.waiting[0].arrived_ms
         return min(self.ordinary.oldest_ms(), self.ahead.oldest_ms())
 
     def begin_quiet(self) -> None:
         """Let the events of the ordinary lane wait in short."""
-        lane = self.ordinary
-        self.quiet.waiting = [
-            (held.ordinal, held.arrived_ms, held.arrival)
-            for held in lane.arrived
-            if not held.is_released
-        ]
+        lane, quiet = self.ordinary, self.quiet
+        for held in lane.arrived:
+            if not held.is_released:
+                held.arrival.arrived_ms = held.arrived_ms
+                quiet.waiting.append(held.arrival)
+        quiet.is_timed = all(arrival.tiebreaker is None for arrival in quiet.waiting)
         lane.heap, lane.arrived = [], deque()
 
     def end_quiet(self) -> None:
         """Let all events wait in the lanes."""
         quiet = self.quiet
-        for ordinal, arrived_ms, arrival in quiet.waiting:
-            self.ordinary.add(Held(ordinal, arrival, arrived_ms))
+        for arrival in quiet.waiting:
+            arrived_ms, arrival.arrived_ms = arrival.arrived_ms, 0
+            self.ordinary.add(Held(arrival.ordinal(), arrival, arrived_ms))
         quiet.waiting, quiet.room = [], 0
 
     def first_waiting_ns(self) -> int | None:

@@ -114,7 +114,8 @@ class PartitionSequences(QuietScopes):
             quiet, prospects = scope.quiet, arrival.prospects
             if quiet.room and not arrival.hits and name not in before_file:
                 event_ns, newest_ns = arrival.timestamp_ns, scope.newest_ns
-                clock_ms = max(scope.clock_ms, begun_ms, arrival.broker_ms)
+                clock_ms = scope.clock_ms if scope.clock_ms > begun_ms else begun_ms
+                clock_ms = arrival.broker_ms if arrival.broker_ms > clock_ms else clock_ms
                 clock_ns = clock_ms * NS_PER_MS
                 if (
                     clock_ms <= quiet.until_ms
@@ -124,11 +125,11 @@ class PartitionSequences(QuietScopes):
                     and (id(prospects) in quiet.known or self._stays_quiet(scope, prospects))
                 ):
                     waiting = quiet.waiting
-                    offset = arrival.offset
-                    is_plain = arrival.tiebreaker is None  # spelt out, for it is nearly every one
-                    ordinal = (event_ns, True, "", 0, offset) if is_plain else arrival.ordinal()
-                    waiting.append((ordinal, clock_ms, arrival))
-                    scope.offset, scope.clock_ms = offset, clock_ms
+                    arrival.arrived_ms = clock_ms
+                    waiting.append(arrival)
+                    if arrival.tiebreaker is not None:
+                        quiet.is_timed = False
+                    scope.offset, scope.clock_ms = arrival.offset, clock_ms
                     if event_ns > newest_ns:
                         scope.newest_ns = min(event_ns, clock_ns)
                     budget.waiting += 1
