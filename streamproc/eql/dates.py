@@ -15,6 +15,7 @@ from functools import lru_cache
 
 _NS_PER_MS = 1_000_000
 _NS_PER_SECOND = 1_000_000_000
+_NS_OF_DIGITS = tuple(int("1" + "0" * (9 - digits)) for digits in range(10))
 _SECONDS_PER_DAY = 86_400
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _ISO = re.compile(
@@ -76,28 +77,26 @@ def parse_stretch(literal: str | int | float) -> tuple[int, int]:
 def _usual_instant(text: str) -> int | None:
     """Read ``2024-05-01T12:00:07.1234567Z``, as nearly all events say it; None for other forms.
 
-    Times of events differ in their seconds, but many share a minute.
+    Times of events differ in their fractions, but many share a second.
     """
-    minute_ns = _minute(text[:17])
-    second, mark, fraction = text[17:19], text[19:20], text[20:-1]
-    digits = second + fraction
-    if minute_ns is None or text[-1] != "Z" or len(second) != 2 or second >= "60":
+    second_ns = _second(text[:19])
+    if second_ns is None or text[-1] != "Z":
         return None
-    if not (digits.isascii() and digits.isdigit()):
+    fraction = text[20:-1]
+    if not fraction:
+        return second_ns if len(text) == 20 else None
+    if text[19] not in ".," or not (fraction.isdigit() and fraction.isascii()):
         return None
-    if mark == "Z" and len(text) == 20:
-        return minute_ns + int(second) * _NS_PER_SECOND
-    if mark and mark in ".," and fraction:
-        return minute_ns + int(second) * _NS_PER_SECOND + int(fraction[:9].ljust(9, "0"))
-    return None
+    digits = fraction[:9]
+    return second_ns + int(digits) * _NS_OF_DIGITS[len(digits)]
 
 
-@lru_cache(maxsize=1024)
-def _minute(text: str) -> int | None:
-    """Nanoseconds since the epoch of ``2024-05-01T12:00:``; None for other texts."""
-    if len(text) != 17 or text[10] != "T" or text[16] != ":":
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int | None:
+    """Nanoseconds since the epoch of ``2024-05-01T12:00:07``; None for other texts."""
+    if len(text) != 19 or text[10] != "T" or text[16] != ":":
         return None
-    stretch = _parse_text(text[:16] + "Z")
+    stretch = _parse_text(text + "Z")
     return None if stretch is None else stretch[0]
 
 
