@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, TypedDict
+from weakref import WeakValueDictionary
 
 import msgspec
 import orjson
@@ -31,7 +32,7 @@ class FieldReader:
             one of them, whichever of its dots are written as nested objects.
     """
 
-    __slots__ = ("_decode",)
+    __slots__ = ("__weakref__", "_decode")
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._decode = msgspec.json.Decoder(
@@ -47,6 +48,21 @@ class FieldReader:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         return document
+
+
+_in_use: WeakValueDictionary[frozenset[str], FieldReader] = WeakValueDictionary()
+
+
+def reader_of(paths: frozenset[str]) -> FieldReader:
+    """Return the reader of these fields, made only if nobody has one: it takes milliseconds.
+
+    So the program of changed rules has those of the one before. What a reader is made of is
+    cyclic, and would be kept for good where a reload freezes the heap.
+    """
+    known = _in_use.get(paths)
+    if known is None:
+        known = _in_use[paths] = FieldReader(paths)
+    return known
 
 
 def take_head(document: dict[str, Any]) -> tuple[str, str] | None:

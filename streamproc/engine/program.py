@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from streamproc.engine.field_reader import FieldReader, content_key, take_head
+from streamproc.engine.field_reader import FieldReader, content_key, reader_of, take_head
 from streamproc.engine.prefilter import Prefilter
 from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules, head_of
 from streamproc.eql.dates import is_instant, parse_instant
@@ -97,14 +97,16 @@ class Program:
             queries += [(sequence.rule, query) for query in sequence.queries]
             self._owners += [(position, query) for query in range(len(sequence.queries))]
         clauses = []
+        self._fields: list[frozenset[str]] = []
         for done, (rule, query) in enumerate(queries, 1):
             clauses.append(record_clauses(rule, query))
+            if done <= len(singles):
+                self._fields.append(_fields_read(rule, query))
             breathe()
             if progress is not None:
                 progress(done, len(queries))
         self.prefilter = Prefilter(clauses, breathe)
-        self.selector = IndexSelector(self.rules)
-        self._fields = [_fields_read(rule, query) for rule, query in queries[: len(singles)]]
+        self.selector = IndexSelector(self.rules, breathe)
         self._unkeyed = frozenset(
             position for position, read in enumerate(self._fields) if read & _ALWAYS_READ
         )
@@ -195,7 +197,7 @@ class Program:
                     # Not the whole decoder: which records are looked at how must not depend on
                     # what came before.
                     fields = _ALWAYS_READ.union(*self._fields)
-                known = self._readers[fields] = self._readers.get(fields) or FieldReader(fields)
+                known = self._readers[fields] = self._readers.get(fields) or reader_of(fields)
             if len(self._reader_of) < _SPLITS_MAX:
                 self._reader_of[positions] = known
         return known

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.rule import Rule
 
 # Names come from events, so a hostile sender could invent a new one for each. Real deployments
@@ -46,11 +47,14 @@ def index_name(event: EventView) -> str | None:
 class IndexSelector:
     """Chooses rules by index name; remembers the answer for each of the names seen."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], breathe: Breathe = go_on) -> None:
         self._patterns = [rule.indices for rule in rules]
-        self._compiled = {
-            pattern: _compile(pattern) for patterns in self._patterns for pattern in patterns
-        }
+        self._compiled: dict[str, re.Pattern[str]] = {}
+        for patterns in self._patterns:
+            for pattern in patterns:
+                if pattern not in self._compiled:
+                    self._compiled[pattern] = _compile(pattern)
+            breathe()
         self._known: dict[str, frozenset[int]] = {}
 
     def applicable(self, event: EventView) -> frozenset[int] | None:

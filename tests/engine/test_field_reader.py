@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc.engine.field_reader import FieldReader, content_key, take_head
+from streamproc.engine.field_reader import FieldReader, content_key, reader_of, take_head
 from streamproc.eql.event import Event
 from tests.properties.spellings import encode, layout
 
@@ -166,3 +168,15 @@ def test_content_key_tells_all_that_a_rule_could_tell(one, other, is_same):
 
 def test_content_key_of_what_is_too_much_to_remember():
     assert content_key({"a": "x" * 2_000}) is None
+
+
+def test_readers_of_the_same_fields_are_one_while_anyone_has_it():
+    """A reload has the readers of the program that it replaces; none outlives its programs."""
+    fields = frozenset({"process.name", "only.in.this.test"})
+    one, other = reader_of(fields), reader_of(frozenset(fields))
+    assert one is other
+    assert one.read(b'{"process": {"name": "a", "pid": 1}}') == {"process": {"name": "a"}}
+    let_go = weakref.ref(one)
+    del one, other
+    gc.collect()
+    assert let_go() is None

@@ -36,10 +36,10 @@ def test_progress_counts_every_query():
 
 
 def test_a_breath_is_taken_at_every_query_by_every_stage():
-    """Its literals and its place in the prefilter."""
+    """Its literals and its place in the prefilter; and at every rule for its indices."""
     breaths = []
     Program(ruleset(PAIR, SHELL, UNTIL), breathe=lambda: breaths.append(1))
-    assert len(breaths) == 2 * 6
+    assert len(breaths) == 2 * 6 + 3
 
 
 def test_an_answer_is_remembered_for_the_values_that_were_asked_about():
