@@ -36,7 +36,8 @@ class SequenceRule(NamedTuple):
         name: Names its state; changes with the query, so that changed rules start anew.
         machine: Its state machine.
         is_by_host: Whether all events of one sequence come from one host.
-        queries: The event query of every step and of ``until``, for the prefilter.
+        queries: The event query of every step and of ``until``, for the prefilter: with the join
+            fields without which an event is no step.
     """
 
     rule: Rule
@@ -301,5 +302,17 @@ def _compile(rule: Rule, span_default_ms: int) -> SequenceRule:
         name=f"{rule.rule_id}:{hashlib.sha256(content.encode()).hexdigest()[:16]}",
         machine=SequenceMachine(sequence, options, rule.matchers or None),
         is_by_host=sequence_warning(sequence) is None,
-        queries=tuple(event_queries(sequence)),
+        queries=tuple(_queries(sequence)),
     )
+
+
+def _queries(sequence: nodes.Sequence) -> Iterator[nodes.EventQuery]:
+    """Yield what an event of every step and of ``until`` matches: it has its join fields, too."""
+    terms = [*sequence.terms, *([sequence.until] if sequence.until is not None else [])]
+    for term, query in zip(terms, event_queries(sequence), strict=True):
+        has_keys = [
+            nodes.Not(nodes.Comparison("==", key, nodes.Literal(None)))
+            for key in (*sequence.keys, *term.keys)
+            if not key.is_optional
+        ]
+        yield replace(query, condition=nodes.And((query.condition, *has_keys)))

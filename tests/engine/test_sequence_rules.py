@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamproc.engine.program import record_clauses
 from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules
 from streamproc.eql.event import Event
 from streamproc.eql.sequence import NS_PER_MS
@@ -118,3 +119,16 @@ def test_only_the_queries_that_the_prefilter_names_are_asked():
     places = [rules.rules[0].machine.hits(event, (query,)) for query in range(2)]
     assert everything == places[0] + places[1] != ()
     assert () in places
+
+
+def test_an_event_without_a_join_field_is_no_candidate():
+    """Unless the field is optional; a value of null is one for the decoder to find."""
+    query = """sequence by host.id with maxspan=1m
+      [process where true] by container.id
+      [file where true] by ?container.id until [network where true] by container.id"""
+    rules = SequenceRules(ruleset(query).rules)
+    needed = [
+        {name for clause in record_clauses(rules.rules[0].rule, step) for name in clause.fields}
+        for step in rules.rules[0].queries
+    ]
+    assert ["container.id" in names for names in needed] == [True, False, True]
