@@ -14,7 +14,7 @@ give the same outputs (but for the time of detection), however they are cut into
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
@@ -152,13 +152,13 @@ class Detector:
         self._file = ""
         self._order = count()  # of events from files, for each file's offsets begin anew
 
-    def rehearsal(self) -> Detector:
-        """Return a detector of the same program that counts and remembers nothing for this one.
+    def rehearsal(self) -> Callable[[Batch, int], object]:
+        """Return what evaluates a batch, at a time, to no effect but that the program has met it.
 
-        What it evaluates, the program has met: answers that a program makes at the first time of
-        asking are there when this detector is asked. Not to be used beside this one.
+        What a program makes when it is asked for the first time is there when this detector asks.
+        Nothing is counted, and no sequence moves. Not to be used beside this detector.
         """
-        return Detector(self._program, self._options, Counters())
+        return Detector(self._program, self._options, Counters())._isolate
 
     def take_over(self, old: Detector) -> None:
         """Go on where another detector ends, which is used no more; to be called between batches.

@@ -193,11 +193,11 @@ class Reloader:
 
     def _rehearse(self, detector: Detector, sample: Sequence[Batch]) -> None:
         """Let a new set evaluate records that were evaluated, to no effect but that it met them."""
-        rehearsal, now_ms = detector.rehearsal(), time.time_ns() // 1_000_000
+        rehearse, now_ms = detector.rehearsal(), time.time_ns() // 1_000_000
         for batch in sample:
             for start in range(0, len(batch), REHEARSED_AT_ONCE):
                 stop = min(start + REHEARSED_AT_ONCE, len(batch))
-                rehearsal.process(batch.slice(start, stop), now_ms)
+                rehearse(batch.slice(start, stop), now_ms)
                 self._breathe()
 
     def _keep(self, why: str, ruleset: RuleSet) -> None:

@@ -252,13 +252,12 @@ def test_a_sequence_alert_that_fails_goes_to_dead_letters(monkeypatch):
     assert len(found.alerts) + len(rest.alerts) == 3
 
 
-def test_a_rehearsal_gives_the_same_and_counts_nothing():
-    """Nor does it begin sequences for the detector that it rehearses for."""
+def test_a_rehearsal_counts_nothing_and_moves_no_sequence():
+    """Its only effect is that the program has met the records."""
     run, counters = detector(SHELL, PAIR)
     events = batch(*(document(number, "cmd.exe") for number in range(3)))
-    rehearsed = run.rehearsal().process(events, NOW_MS)
+    run.rehearsal()(events, NOW_MS)
+    assert run._program._splits
     assert not counters.outcomes
     assert not list(run.sequences.items())
-    found = run.process(events, NOW_MS)
-    assert len(found.alerts) == 3
-    assert [alert.key for alert in rehearsed.alerts] == [alert.key for alert in found.alerts]
+    assert len(run.process(events, NOW_MS).alerts) == 3
