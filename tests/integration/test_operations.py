@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
-import urllib.error
-import urllib.request
-from http.client import HTTPException
 
 import orjson
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.engine.canary import RULE_ID
 from tests.integration.stream import make_stream, produce
-from tests.integration.worker import Worker, committed, read_all, wait_until
+from tests.integration.worker import Worker, committed, read_all, total, wait_until
 
 PARTITIONS = 3
-
-
-class Watched(Worker):
-    """A worker and what it says at its port."""
-
-    def __init__(self, log, settings) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-        super().__init__(log, settings | {"metrics_port": str(self.port)})
-
-    def get(self, path: str) -> tuple[int, bytes]:
-        """Status and body; (0, b"") while nothing answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-        except (OSError, HTTPException):  # it ends while it answers
-            return 0, b""
-
-    def tail(self) -> str:
-        """What it says at its port belongs to what a failed test shows."""
-        told = (self.get(path)[1].decode() for path in ("/readyz", "/status"))
-        return "\n".join((super().tail(), *told))
-
-    def samples(self) -> dict[tuple, float]:
-        """(name, labels as sorted pairs) -> value."""
-        _, text = self.get("/metrics")
-        return {
-            (sample.name, *sorted(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text.decode())
-            for sample in family.samples
-        }
-
-    def total(self, name: str) -> float:
-        """The sum of a metric's series."""
-        return sum(value for key, value in self.samples().items() if key[0] == name)
 
 
 def settings_for(bootstrap: str, create_topic, group: str) -> dict[str, str]:
@@ -79,7 +35,7 @@ def test_numbers_add_up_and_the_canary_comes_back(kafka, tmp_path):
     settings |= {"canary_interval_s": "0.5"}
     stream = make_stream(5_000)
     produce(kafka.bootstrap, settings["events_topic"], stream)
-    with Watched(tmp_path / "worker.log", settings) as worker:
+    with Worker(tmp_path / "worker.log", settings) as worker:
         wait_until(
             lambda: worker.total("streamproc_canary_received_total") >= PARTITIONS,
             "canaries have come back",
@@ -95,7 +51,7 @@ def test_numbers_add_up_and_the_canary_comes_back(kafka, tmp_path):
         assert worker.get("/livez")[0] == 200
         assert worker.get("/readyz")[0] == 200
         assert worker.stop() == 0
-    consumed = sum(v for k, v in samples.items() if k[0] == "streamproc_records_consumed_total")
+    consumed = total(samples, "streamproc_records_consumed_total")
     outcomes = {
         dict(key[1:])["outcome"]: value
         for key, value in samples.items()
@@ -127,7 +83,7 @@ def test_a_topic_that_is_not_there_is_told_with_the_way_out(kafka, tmp_path):
     """The worker waits for it, which is not to look like an outage of the brokers."""
     settings = settings_for(kafka.bootstrap, kafka.create_topic, kafka.topic_name("group"))
     settings |= {"events_topic": kafka.topic_name("not-made")}
-    with Watched(tmp_path / "worker.log", settings) as worker:
+    with Worker(tmp_path / "worker.log", settings) as worker:
         told = f"{settings['events_topic']}: no such topic; `streamproc topics create` makes it"
         wait_until(lambda: told in worker.log.read_text(), "it is told", worker)
         wait_until(
@@ -153,14 +109,17 @@ def test_an_outage_of_the_brokers_restarts_no_worker(kafka_broker, tmp_path, sig
     settings |= {"batch_age_max_s": "2", "canary_interval_s": "0.2", "producer_linger_ms": "100"}
     stream = make_stream(3_000)
     produce(kafka_broker.bootstrap, settings["events_topic"], stream)
-    with Watched(tmp_path / "worker.log", settings) as worker:
+    with Worker(tmp_path / "worker.log", settings) as worker:
         wait_until(lambda: worker.total("streamproc_canary_received_total") > 0, "it works", worker)
         getattr(kafka_broker, signal)()
         wait_until(lambda: b'"brokers"' in worker.get("/readyz")[1], "it notices", worker)
         assert worker.get("/livez")[0] == 200
         # Whatever was still on its way when the outage began may come in once more.
-        brokers = ("streamproc_unready", ("reason", "brokers"))
-        wait_until(lambda: worker.samples().get(brokers) == 1, "the metric says so, too", worker)
+        wait_until(
+            lambda: worker.total("streamproc_unready", reason="brokers") == 1,
+            "the metric says so, too",
+            worker,
+        )
         wait_until(lambda: worker.get("/readyz")[0] == 503, "it is not ready", worker)
         if signal == "pause":
             kafka_broker.resume()

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import urllib.request
-from http.client import HTTPException
-
 import orjson
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.engine.programs import document, rule_text
 from tests.integration.worker import Worker, committed, read_all, wait_until
@@ -39,42 +34,10 @@ def settings(kafka, tmp_path):
     }
 
 
-@pytest.fixture
-def start(settings, tmp_path):
-    """A function that starts a worker; whatever runs at the end of the test is killed."""
-    workers: list[Worker] = []
-
-    def start(**more: str) -> Worker:
-        with socket.socket() as chosen:
-            chosen.bind(("127.0.0.1", 0))
-            port = int(chosen.getsockname()[1])
-        log = tmp_path / f"worker-{len(workers)}.log"
-        worker = Worker(log, {**settings, "metrics_port": str(port), **more})
-        worker.port = port
-        workers.append(worker)
-        return worker.__enter__()
-
-    yield start
-    for worker in workers:
-        worker.__exit__()
-        print(f"--- {worker.log.name}\n{worker.tail()}")  # pytest shows it when the test fails
-
-
-def total(worker: Worker, name: str) -> float:
-    """Sum of the series of a name; -1 while nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=10) as page:
-            families = list(text_string_to_metric_families(page.read().decode()))
-    except (OSError, HTTPException):  # it ends while it answers
-        return -1
-    samples = [sample for family in families for sample in family.samples]
-    return sum(sample.value for sample in samples if sample.name == name)
-
-
 def await_partitions(count: int, *workers: Worker) -> None:
     for worker in workers:
         wait_until(
-            lambda worker=worker: total(worker, "streamproc_assigned_partitions") == count,
+            lambda worker=worker: worker.total("streamproc_assigned_partitions") == count,
             f"{count} partitions are assigned",
             worker,
         )
@@ -109,14 +72,14 @@ def test_stop_commits_what_was_evaluated_and_leaves_the_group(kafka, settings, s
     await_partitions(PARTITIONS, worker)
     send(kafka, settings, 2_000)
     processed = "streamproc_events_processed_total"
-    wait_until(lambda: total(worker, processed) > 0, "the first batch is done", worker)
+    wait_until(lambda: worker.total(processed) > 0, "the first batch is done", worker)
     assert worker.stop() == 0
     evaluated = done(kafka, settings)
     assert evaluated > 0
     assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == evaluated
     assert members(kafka, settings) == []
     second = start()
-    wait_until(lambda: total(second, processed) == 2_000 - evaluated, "the rest is done", second)
+    wait_until(lambda: second.total(processed) == 2_000 - evaluated, "the rest is done", second)
     assert second.stop() == 0
     assert done(kafka, settings) == 2_000
     assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == 2_000
@@ -126,15 +89,15 @@ def test_static_member_restarts_without_a_rebalance(kafka, settings, start):
     """Its partitions wait for it, and the other worker does not notice."""
     first, second = start(group_instance_id="w0"), start(group_instance_id="w1")
     await_partitions(2, first, second)
-    seen = total(second, "streamproc_rebalances_total")
+    seen = second.total("streamproc_rebalances_total")
     assert first.stop() == 0
     assert members(kafka, settings) == [("w0", 2), ("w1", 2)]
     send(kafka, settings, 400)
     again = start(group_instance_id="w0")
     processed = "streamproc_events_processed_total"
-    wait_until(lambda: total(again, processed) == 200, "its own are done", again)
-    wait_until(lambda: total(second, processed) == 200, "the others are done", second)
-    assert total(second, "streamproc_rebalances_total") == seen
+    wait_until(lambda: again.total(processed) == 200, "its own are done", again)
+    wait_until(lambda: second.total(processed) == 200, "the others are done", second)
+    assert second.total("streamproc_rebalances_total") == seen
     assert again.stop() == 0
     assert second.stop() == 0
     assert done(kafka, settings) == 400

@@ -1,13 +1,22 @@
-"""A real worker process on a real Kafka: started, killed, stopped, and its outputs read."""
+"""A real worker process on a real Kafka: started, watched, killed, stopped, its outputs read.
+
+Law of the file: a worker that is not there yet, or ends while it answers, is no error of a test.
+Whoever waits for it learns why in vain, from its log and from what it says of itself.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Self
 
 from confluent_kafka import (
     Consumer,
@@ -15,6 +24,7 @@ from confluent_kafka import (
     KafkaException,
     TopicPartition,
 )
+from prometheus_client.parser import text_string_to_metric_families
 
 DEADLINE_S = 180.0
 COORDINATOR_NOT_READY = (
@@ -23,9 +33,42 @@ COORDINATOR_NOT_READY = (
     KafkaError.NOT_COORDINATOR,
 )
 
+Samples = dict[tuple, float]
+"""(name, labels as sorted pairs) -> value."""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def ask(port: int, path: str) -> tuple[int, bytes]:
+    """Status and body of a worker's page; (0, b"") while nobody answers."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, HTTPException):  # it ends while it answers
+            return 0, b""
+
+
+def total(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of a metric's series that have these labels; 0 where there are none."""
+    return sum(
+        value
+        for (first, *others), value in samples.items()
+        if first == name and labels.items() <= set(others)
+    )
+
 
 class Worker:
-    """``python -m streamproc worker`` in a process group of its own; a context manager."""
+    """``python -m streamproc worker`` in a process group of its own; a context manager.
+
+    It answers at ``port``, a free one unless the settings name another.
+    """
 
     def __init__(
         self,
@@ -37,6 +80,8 @@ class Worker:
     ) -> None:
         """Prepare it; ``prelude`` is Python code that runs in the process before the worker."""
         self.log = log
+        settings = {"metrics_port": str(free_port())} | settings
+        self.port = int(settings["metrics_port"])
         self._command = [sys.executable, "-m", "streamproc", "worker"]
         if by_faust:
             faust = str(Path(sys.executable).with_name("faust"))
@@ -50,7 +95,7 @@ class Worker:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -94,8 +139,30 @@ class Worker:
         self.signal(signal.SIGTERM)
         return self._process.wait(60)
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of one of its pages; (0, b"") while it does not answer."""
+        return ask(self.port, path)
+
+    def samples(self) -> Samples:
+        """What its metrics say; nothing while it does not answer."""
+        status, text = self.get("/metrics")
+        families = text_string_to_metric_families(text.decode() if status == 200 else "")
+        return {
+            (sample.name, *sorted(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    def total(self, name: str, **labels: str) -> float:
+        """``total`` of its metrics; NaN, equal to nothing, while it does not answer."""
+        samples = self.samples()
+        return total(samples, name, **labels) if samples else math.nan
+
     def tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+        """The end of its log and, while it runs, what it says of itself."""
+        lines = self.log.read_text(errors="replace").splitlines()[-40:]
+        pages = ("/readyz", "/status") if self.pid else ()
+        return "\n".join((*lines, *(self.get(page)[1].decode() for page in pages)))
 
 
 def wait_until_ended(worker: Worker) -> int:
