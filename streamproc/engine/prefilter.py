@@ -8,25 +8,21 @@ rarest clause; a hit of that clause brings the rule up, and its other clauses ar
 among the hits. A record that writes what the literals contain in a roundabout way (``\u0077`` for
 ``w``, a space after a colon) is found by expressions for that, rewritten and scanned again.
 
-Where the rules' rarest literals are rare enough, a first scan runs over many records joined
-by newlines, and only records with a hit in it are scanned one by one. No literal contains a
-newline, so none can span two records.
+Where the rules' rarest literals are rare enough, a first scan runs over many records at once
+(``first_scan``), and only records that pass it are scanned one by one.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, count
-from operator import add
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
-import hyperscan
-
+from streamproc.engine.first_scan import FirstScan
 from streamproc.engine.json_text import (
     COLON_SPACE,
     JsonText,
@@ -36,15 +32,9 @@ from streamproc.engine.json_text import (
     json_text,
     spacings,
 )
+from streamproc.engine.literal_database import database
 from streamproc.eql.literals import Clause, Clauses
-from streamproc.errors import StreamprocError
 from streamproc.ruleset.breath import Breathe, go_on
-
-JOINED_BYTES: Final = 1 << 20
-"""Bytes per joined scan: large against the cost of a call, small against the caches."""
-
-JOINED_SHARE: Final = 0.4
-"""The first scan is worth its time while at most this share of the records passes it."""
 
 # Costs per record, in units of what one more long literal costs a scan (about a nanosecond).
 RULE_COST: Final = 5_000
@@ -61,31 +51,13 @@ SHORT_BYTES: Final = 7
 SMALL_RULE_SET: Final = 500
 """Up to this many literals in all, none is left out: a scan for so few costs the same."""
 
-_KEPT_SHARE: Final = 0.9  # weight of the past in the running share, per joined scan
-# The same while the first scan is off, which is tried at the start, for the share is a guess until
-# then, and from time to time: a few tries are to be enough to turn it on.
-_KEPT_WHILE_OFF: Final = 0.5
-_TRIES_AT_FIRST: Final = 4  # batches
-_PROBE_EVERY: Final = 64  # batches
 _MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
 
 # Escapes of ASCII characters that JSON does not ask for. Simple, for they are searched in every
 # record (hex digits cost that search half again); which character it is, is looked at in a hit.
 _ESCAPES: Final = rb"\\u00"
 _ESCAPES_AND_SLASH: Final = rb"\\(u00|/)"
-_ESCAPE_TAIL: Final = 2  # bytes of ``\u00XX`` behind what is searched
-_ESCAPE_HEAD: Final = 4
 _BACKSLASH_SLASH: Final = rb"\\/"
-
-# The first scan leaves out ends that thousands of values share: they cost it a third.
-_SUFFIX: Final = re.compile(rb'(?<=[^"].\.)exe"\Z')
-
-_FLAGS: Final = hyperscan.HS_FLAG_CASELESS
-_ONCE: Final = hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH
-
-
-class PrefilterError(StreamprocError):
-    """The literals of the rules could not be compiled; nothing would be filtered safely."""
 
 
 class Entry(NamedTuple):
@@ -137,7 +109,7 @@ class Prefilter:
         self._always: list[int] = []
         self._kept: list[tuple[Clause, ...]] = []
         self._entries: dict[int, list[Entry]] = {}
-        self._passed = 0.0  # running share of records that pass the first scan; a guess at first
+        self._share = 0.0  # of the records that the rarest clauses bring up, as far as is guessed
         for position, clauses in enumerate(self._clauses):
             self._file(position, clauses, literals)
             breathe()
@@ -147,8 +119,7 @@ class Prefilter:
         self._escape = self._spacing = 0
         self._hides: Callable[..., object] = bool
         self._full: Any = None
-        self._first: Any = None
-        self._batches = 0
+        self._first: FirstScan | None = None
         if self._entries:
             self._compile(literals)
 
@@ -169,7 +140,7 @@ class Prefilter:
             passing *= min(clause.share, 1.0)
             if not trigger:
                 trigger = ids
-                self._passed = min(1.0, self._passed + clause.share)
+                self._share = min(1.0, self._share + clause.share)
             elif len(ids) == 1:
                 all_of |= ids
             else:
@@ -196,15 +167,10 @@ class Prefilter:
             for spacing in spacings(name):
                 expressions.append(spacing)
                 ids.append(self._spacing)
-        self._full = _database(expressions, ids, _ONCE)
+        self._full = database(expressions, ids, once=True)
         if not self._always:
-            pairs = zip(expressions, ids, strict=True)
-            first = [item for item in pairs if item[1] in self._entries or item[1] >= self._escape]
-            self._first = _database(
-                [_SUFFIX.sub(b"", expression) for expression, _ in first],
-                [number for _, number in first],
-                _FLAGS,
-            )
+            triggers = [literals.texts[item] for item in self._entries if item in literals.texts]
+            self._first = FirstScan(triggers, self._share)
 
     @property
     def always(self) -> tuple[int, ...]:
@@ -301,47 +267,9 @@ class Prefilter:
 
     def _suspects(self, values: Sequence[bytes]) -> Iterable[int]:
         """Indexes of the records that are worth a scan of their own."""
-        return self._first_scan(values) if self._is_worth_joining() else range(len(values))
-
-    def _is_worth_joining(self) -> bool:
-        """Whether few enough records pass the first scan; tried again from time to time."""
-        if self._first is None:
-            return False
-        self._batches += 1
-        return (
-            self._passed <= JOINED_SHARE
-            or self._batches <= _TRIES_AT_FIRST
-            or self._batches % _PROBE_EVERY == 0
-        )
-
-    def _first_scan(self, values: Sequence[bytes]) -> list[int]:
-        suspects: list[int] = []
-        for start, stop in _chunks(values):
-            passed = self._scan_joined(values, start, stop)
-            suspects += passed
-            share = len(passed) / (stop - start)
-            kept = _KEPT_SHARE if self._passed <= JOINED_SHARE else _KEPT_WHILE_OFF
-            self._passed = kept * self._passed + (1 - kept) * share
-        return suspects
-
-    def _scan_joined(self, values: Sequence[bytes], start: int, stop: int) -> list[int]:
-        """Indexes from ``start`` to ``stop`` of records with a rare literal or one in hiding."""
-        part = values[start:stop]
-        joined = b"\n".join(part)
-        escape, hides = self._escape, self._hides
-        ends: list[int] = []
-
-        def on_hit(literal: int, begin: int, end: int, flags: int, context: object) -> None:
-            # Hyperscan does not tell where a hit begins.
-            if literal != escape or hides(joined, end - _ESCAPE_HEAD, end + _ESCAPE_TAIL):
-                ends.append(end)
-
-        self._first.scan(joined, match_event_handler=on_hit)
-        if not ends:
-            return []
-        # Where each record ends in the joined bytes, its line feed included.
-        ends_at = list(map(add, accumulate(map(len, part)), count(1)))
-        return sorted({start + bisect_left(ends_at, end) for end in ends})
+        if self._first is not None and self._first.is_worth_it():
+            return self._first.passing(values)
+        return range(len(values))
 
 
 class _Literals:
@@ -350,6 +278,7 @@ class _Literals:
     def __init__(self, clauses: Iterable[Clause]) -> None:
         self._uses = Counter(clause.requirements for clause in clauses)
         self.expressions: dict[bytes, int] = {}
+        self.texts: dict[int, JsonText] = {}  # by number; array starts have none
         self.characters: set[str] = set()
         self.names: set[str] = set()
         self._by_clause: dict[tuple[object, ...], tuple[JsonText, ...]] = {}
@@ -374,6 +303,7 @@ class _Literals:
                 found.append(array_start(text.name))
         for expression in found:
             self.expressions.setdefault(expression, len(self.expressions))
+        self.texts.update((self.expressions[text.expression], text) for text in known)
         return frozenset(self.expressions[expression] for expression in found)
 
 
@@ -422,28 +352,3 @@ def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
         append(literal)
 
     return on_hit
-
-
-def _chunks(values: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Ranges of indexes whose values together have about ``JOINED_BYTES`` (or are one)."""
-    ends_at = list(accumulate(map(len, values)))
-    start = done = 0
-    while start < len(ends_at):
-        stop = max(bisect_right(ends_at, done + JOINED_BYTES), start + 1)
-        yield start, stop
-        start, done = stop, ends_at[stop - 1]
-
-
-def _database(expressions: list[bytes], ids: list[int], flags: int) -> Any:
-    """Compile a block-mode database.
-
-    Raises:
-        PrefilterError: An expression is refused.
-    """
-    database = hyperscan.Database()
-    try:
-        database.compile(expressions=expressions, ids=ids, flags=[flags] * len(ids))
-    except hyperscan.error as error:
-        message = f"cannot compile {len(ids)} required texts of the rules: {error}"
-        raise PrefilterError(message) from error
-    return database

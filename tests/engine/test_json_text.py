@@ -10,8 +10,10 @@ import pytest
 
 from streamproc.engine.json_text import (
     MAX_BYTES,
+    beginning,
     canonical,
     escape_expression,
+    escapes,
     json_text,
 )
 from streamproc.eql.literals import Key, Requirement, Scalar, Text
@@ -186,11 +188,37 @@ def test_escape_expression(texts: list[str], record: bytes, expected: bool) -> N
     expression = escape_expression(texts)
     assert expression is not None
     assert (re.search(expression, record) is not None) is expected
+    one_by_one = any(re.search(each, record, re.IGNORECASE) for each in escapes(texts))
+    assert one_by_one is expected
 
 
 def test_no_texts_no_escapes() -> None:
     """Without any text nothing can be hidden."""
     assert escape_expression([]) is None
+    assert escapes([]) == []
+
+
+@pytest.mark.parametrize(
+    ("requirement", "plain"),
+    [
+        (Text("mimikatz.exe", True, True, "name"), b'name":"mimikat'),
+        (Text("powershell_ise.exe", True, True, "name"), b'name":"powershell_'),
+        (Text("cmd.exe", True, True, "name"), b'name":"cmd.exe"'),
+        (Text("w3wp.exe", True, True), b'"w3wp.exe"'),
+        (Text("/opt/implant/run", True, True, "executable"), b"implant"),
+        (Text("/etc/shadow", True, True), b'"/etc/shadow"'),
+        (Text("\\implant\\run.exe", False, True), b'\\\\implant\\\\run.exe"'),
+    ],
+)
+def test_beginning(requirement: Text, plain: bytes) -> None:
+    """The part that is looked for over many records: as rare as the whole, and contained in it."""
+    text = json_text(requirement)
+    assert text is not None
+    part = beginning(text)
+    assert part.plain == plain
+    assert part.plain in text.plain
+    assert set(part.text) <= set(text.text)
+    assert re.search(part.expression, text.plain)
 
 
 @pytest.mark.parametrize(

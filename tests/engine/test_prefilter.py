@@ -9,8 +9,10 @@ import hyperscan
 import orjson
 import pytest
 
+from streamproc.engine import first_scan
 from streamproc.engine import prefilter as module
-from streamproc.engine.prefilter import Prefilter, PrefilterError
+from streamproc.engine.literal_database import PrefilterError
+from streamproc.engine.prefilter import Prefilter
 from streamproc.eql.literals import Clauses, required_clauses
 from streamproc.eql.nodes import EventQuery
 from streamproc.eql.parser import parse_query
@@ -223,7 +225,7 @@ def test_large_records() -> None:
 @pytest.mark.parametrize("limit", [1, 60, 200, 1 << 20])
 def test_matches_belong_to_their_record(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     """The joined scan attributes each hit to its record, wherever the joins fall."""
-    monkeypatch.setattr(module, "JOINED_BYTES", limit)
+    monkeypatch.setattr(first_scan, "JOINED_BYTES", limit)
     hit, miss = b'{"file.path":"/etc/shadow"}', b'{\n"file.path":\n"/etc/passwd"\n}'
     batch = [hit if number * number % 7 == 2 else miss for number in range(100)]
     batch += [b"", hit, b"", b"", miss, hit]
@@ -260,25 +262,27 @@ def test_a_slash_that_no_text_holds_may_be_escaped() -> None:
 def test_the_answer_does_not_depend_on_the_way() -> None:
     """When most records pass the first scan it is left out, and tried again later."""
     prefilter = Prefilter(clauses(WORKER))
+    assert prefilter._first is not None
     attack, near = orjson.dumps(ATTACK), orjson.dumps({**ATTACK, "event": {"category": "file"}})
     worth = set()
     for _ in range(200):
         assert prefilter.candidates([attack, near, attack]) == [(0, (0,)), (2, (0,))]
-        worth.add(prefilter._is_worth_joining())
+        worth.add(prefilter._first.is_worth_it())
     assert worth == {True, False}
     for _ in range(2000):
         assert prefilter.candidates([b"{}"] * 3 + [attack]) == [(3, (0,))]
-    assert prefilter._passed < module.JOINED_SHARE
+    assert prefilter._first.passed < first_scan.JOINED_SHARE
 
 
 def test_a_wrong_guess_is_corrected_within_the_first_batches() -> None:
     """Many rules that no event concerns look as if most events would pass; they do not."""
     queries = [f'any where process.name == "seldom{number}"' for number in range(600)]
     prefilter = Prefilter(clauses(*queries))
-    assert prefilter._passed > module.JOINED_SHARE
-    for _ in range(module._TRIES_AT_FIRST):
+    assert prefilter._first is not None
+    assert prefilter._first.passed > first_scan.JOINED_SHARE
+    for _ in range(first_scan.TRIES_AT_FIRST):
         assert prefilter.candidates([b'{"process":{"name":"usual"}}'] * 50) == []
-    assert prefilter._passed < module.JOINED_SHARE
+    assert prefilter._first.passed < first_scan.JOINED_SHARE
 
 
 def test_remembered_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
