@@ -149,10 +149,13 @@ def stages(folder: Path) -> list[tuple[str, float]]:
     ]
 
 
+def arguments() -> tuple[Path, int]:
+    """Folder of rules and number of rules of the command line, or what stands in for them."""
+    checkout = ROOT.parent / "shared" / "corpus" / "detection-rules"
+    given = sys.argv[1:]
+    folder = Path(given[0]) if given else checkout if checkout.is_dir() else ROOT / "rules"
+    return folder, int(given[1]) if given[1:] else RULES
+
+
 if __name__ == "__main__":
-    _checkout = ROOT.parent / "shared" / "corpus" / "detection-rules"
-    _default = _checkout if _checkout.is_dir() else ROOT / "rules"
-    main(
-        Path(sys.argv[1]) if len(sys.argv) > 1 else _default,
-        int(sys.argv[2]) if len(sys.argv) > 2 else RULES,
-    )
+    main(*arguments())

@@ -50,6 +50,9 @@ Build: TypeAlias = Callable[[RuleSet, Breathe], Ready]
 SETTLE_S = 1.0
 """Seconds between two looks at files that have changed: whether they are still being written."""
 
+THREAD = "streamproc-rules"
+"""Name of the thread that watches and loads."""
+
 READS_MAX = 10  # times that files which change while they are read are read again
 TURN_S = 0.0001  # the interpreter is handed over after so long, fifty times as often as usual
 WORK_S = 0.002  # the thread works for at least so long before it sleeps ...
@@ -102,7 +105,7 @@ class Reloader:
         self._resumed_s = 0.0  # of the thread's own CPU time
         self._loop: asyncio.AbstractEventLoop | None = None
         # A daemon: a file system that hangs must not keep a worker from ending.
-        self._thread = threading.Thread(target=self._run, name="streamproc-rules", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to watch; ``loop`` is where batches are evaluated."""
