@@ -274,11 +274,20 @@ class Scope:
 
     def end_quiet(self) -> None:
         """Let all events wait in the lanes."""
-        quiet = self.quiet
-        for arrival in quiet.waiting:
-            arrived_ms, arrival.arrived_ms = arrival.arrived_ms, 0
-            self.ordinary.add(Held(arrival.ordinal(), arrival, arrived_ms))
+        quiet, lane = self.quiet, self.ordinary
+        if quiet.waiting:
+            held = self.held_quietly()
+            lane.heap = sorted((item.ordinal, item) for item in held)  # which is a heap, too
+            lane.arrived = deque(held)
+            for arrival in quiet.waiting:
+                arrival.arrived_ms = 0
         quiet.waiting, quiet.room = [], 0
+
+    def held_quietly(self) -> list[Held]:
+        """Return what waits in short, in order of arrival, as it would wait in a lane."""
+        return [
+            Held(arrival.ordinal(), arrival, arrival.arrived_ms) for arrival in self.quiet.waiting
+        ]
 
     def first_waiting_ns(self) -> int | None:
         """Return the event time of the earliest event that waits in a lane."""

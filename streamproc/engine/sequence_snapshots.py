@@ -55,7 +55,10 @@ def pack_scope(scope: Scope) -> bytes:
             "clock_ms": scope.clock_ms,
             "newest_ns": _pack_scalar(scope.newest_ns),
             "settled_ms": scope.settled_ms,
-            "lanes": [_pack_lane(lane, records) for lane in (scope.ordinary, scope.ahead)],
+            "lanes": [
+                _pack_lane(scope.ordinary, scope.held_quietly(), records),
+                _pack_lane(scope.ahead, [], records),
+            ],
             "states": [
                 [rule, [_pack_key_state(key, s, records) for key, s in state.items()]]
                 for rule, state in scope.states.items()
@@ -159,9 +162,12 @@ def _read_records(descriptions: list[list[Any]], values: bytes) -> list[Record]:
     return records
 
 
-def _pack_lane(lane: Lane, records: _RecordWriter) -> list[Any]:
+def _pack_lane(lane: Lane, quiet: list[Held], records: _RecordWriter) -> list[Any]:
+    """Pack what waits in a lane, in the order of its heap, or in short beside it."""
     frontier = None if lane.frontier is None else [_pack_scalar(part) for part in lane.frontier]
-    return [frontier, [_pack_held(held, records) for _, held in lane.heap]]
+    waiting = [held for _, held in lane.heap]
+    waiting += sorted(quiet, key=lambda held: held.ordinal)
+    return [frontier, [_pack_held(held, records) for held in waiting]]
 
 
 def _unpack_lane(packed: list[Any], records: list[Record]) -> Lane:

@@ -38,7 +38,7 @@ from collections.abc import Iterable, Mapping
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import SequenceMatch, result
 from streamproc.engine.sequence_quiet import QuietScopes
-from streamproc.engine.sequence_scope import LONG_AGO, NEVER, Arrival, Deadline, Held, Lane, Scope
+from streamproc.engine.sequence_scope import LONG_AGO, Arrival, Deadline, Held, Lane, Scope
 from streamproc.engine.sequence_starts import Reader
 from streamproc.eql.sequence import NS_PER_MS, SequenceMachine, Step
 
@@ -234,11 +234,7 @@ class PartitionSequences(QuietScopes):
 
     def scope(self, name: str) -> Scope | None:
         """Return a scope's state, for its snapshot; None when it was forgotten."""
-        scope = self._scopes.get(name)
-        if scope is not None:
-            scope.end_quiet()
-            scope.quiet.age = NEVER  # quiet again from its next event on, if it was
-        return scope
+        return self._scopes.get(name)
 
     def restore(self, scopes: Mapping[str, Scope]) -> None:
         """Put back scopes that were read from their snapshots, before any event is offered.
