@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -237,6 +238,13 @@ class Container:
 def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of the tools of ``tests/image/tools.lock`` in the repository's folder."""
     return subprocess.run([TOOLS / name, *arguments], cwd=ROOT, capture_output=True, text=True)
+
+
+def locked_versions() -> dict[str, str]:
+    """The packages that an installation on Linux has by the lock file, and their versions."""
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = re.findall(r"^([a-z0-9-]+)==(\S+)(?: ; (.*?))? \\$", lock, re.MULTILINE)
+    return {name: version for name, version, marker in pinned if "win32" not in marker}
 
 
 def _variables(environment: Mapping[str, str] | None) -> list[str]:

@@ -5,14 +5,11 @@ Kafka, Prometheus and Grafana come from a registry and are not run here.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
-from tests.image.containers import Containers, tool
-from tests.image.test_files import READ
-from tests.image.test_worker import Watched
+from tests.image.containers import Containers
+from tests.image.test_files import read_compose
+from tests.image.test_worker import Watched, drain
 from tests.integration.worker import read_all, wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1_800)]
@@ -23,8 +20,7 @@ ALERTS = 6  # of the story that the sample tells
 
 def service(name: str, bootstrap: str) -> tuple[list[str], dict[str, str]]:
     """Command and environment of a service, with this Kafka in place of the compose file's."""
-    done = tool("python", "-c", READ, "compose.yaml")
-    found: dict[str, Any] = json.loads(done.stdout)["services"][name]
+    found = read_compose()["services"][name]
     command = [part.replace(INSIDE, bootstrap) for part in found["command"]]
     variables = found.get("environment", {})
     return command, {key: value.replace(INSIDE, bootstrap) for key, value in variables.items()}
@@ -51,7 +47,7 @@ def test_topics_worker_and_sample_raise_the_alerts(image: Containers, kafka_brok
             "every alert is there",
             Watched(worker),
         )
-        assert worker.stop() == 0, worker.logs()
+        drain(worker)
 
 
 def no_port() -> dict[str, str]:

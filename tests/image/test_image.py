@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 
 import pytest
 
-from tests.image.containers import BASE, HARDENED, IMAGE, ROOT, Containers
+from tests.image.containers import BASE, HARDENED, IMAGE, ROOT, Containers, locked_versions
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1_800)]
 
@@ -112,11 +111,7 @@ def test_nothing_can_be_written_but_tmp(image: Containers):
 
 def test_packages_are_those_of_the_lock(image: Containers):
     """Each at its locked version and no other: no pip, no build tools, nothing that tests need."""
-    lock = (ROOT / "requirements.lock").read_text()
-    pinned = re.findall(r"^([a-z0-9-]+)==(\S+)(?: ; (.*?))? \\$", lock, re.MULTILINE)
-    wanted = {name: version for name, version, marker in pinned if "win32" not in marker}
-
-    assert python(image, DISTRIBUTIONS) == wanted | {"streamproc": VERSION}
+    assert python(image, DISTRIBUTIONS) == locked_versions() | {"streamproc": VERSION}
 
 
 def test_bytecode_is_in_the_image(image: Containers):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,9 @@ import pytest
 from tests.helm.tools import helm_path
 from tests.image.containers import IMAGE, ROOT, TOOLS, Containers
 from tests.image.test_image import STATUS
-from tests.image.test_worker import EVENTS, Watched, alerts, offsets
+from tests.image.test_worker import EVENTS, Watched, check_alerts, drain, wait_until_done
 from tests.integration.stream import make_stream, produce
-from tests.integration.worker import wait_until
+from tests.integration.worker import ask, free_port, wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1_800)]
 
@@ -28,15 +25,6 @@ print(json.dumps([document for document in yaml.safe_load_all(sys.stdin) if docu
 """
 # What podman cannot do without systemd and a network of its own: probes are asked from outside.
 NOT_PODMANS = ("ports", "livenessProbe", "readinessProbe", "startupProbe")
-
-
-@pytest.fixture
-def port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        number: int = listener.getsockname()[1]
-        return number
 
 
 def render(values: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
@@ -64,20 +52,9 @@ def as_pod(objects: list[dict[str, Any]]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def answer(port: int, page: str) -> int:
-    """The status that a page of the worker has; 0 while nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=10) as found:
-            status: int = found.status
-            return status
-    except urllib.error.HTTPError as error:
-        return error.code
-    except OSError:
-        return 0
-
-
-def test_pod_of_the_chart_runs_and_drains(image: Containers, kafka, settings, port, tmp_path):
+def test_pod_of_the_chart_runs_and_drains(image: Containers, kafka, settings, tmp_path):
     """Restricted as the chart says, ready by its probes, every alert, SIGTERM ends it with 0."""
+    port = free_port()
     repository, _, tag = IMAGE.rpartition(":")
     topics = {
         "events": settings["STREAMPROC_EVENTS_TOPIC"],
@@ -100,14 +77,13 @@ def test_pod_of_the_chart_runs_and_drains(image: Containers, kafka, settings, po
     stream = make_stream(EVENTS)
     produce(kafka.bootstrap, settings["STREAMPROC_EVENTS_TOPIC"], stream)
     with image.pod(manifest, "streamproc-check-worker") as worker:
-        watched = Watched(worker)
-        wait_until(lambda: offsets(kafka, settings) == EVENTS, "all is committed", watched)
-        wait_until(lambda: answer(port, "/readyz") == 200, "it is ready", watched)
-        assert answer(port, "/livez") == 200
+        wait_until_done(worker, settings, EVENTS)
+        wait_until(lambda: ask(port, "/readyz")[0] == 200, "it is ready", Watched(worker))
+        assert ask(port, "/livez")[0] == 200
         status = json.loads(worker.execute("python3", "-c", STATUS))
         assert set(status["Uid"]) == {"65532"}
         assert status["CapEff"] == ["0" * 16]
         assert status["NoNewPrivs"] == ["1"]
-        assert worker.stop() == 0, worker.logs()
+        drain(worker)
 
-    assert set(alerts(kafka, settings)) == stream.alerts
+    check_alerts(kafka, settings, stream)

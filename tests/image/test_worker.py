@@ -6,7 +6,7 @@ import pytest
 
 from tests.image.conftest import PARTITIONS
 from tests.image.containers import Container, Containers
-from tests.integration.stream import make_stream, produce
+from tests.integration.stream import Stream, make_stream, produce
 from tests.integration.worker import committed, read_all, wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1_800)]
@@ -28,16 +28,28 @@ class Watched:
         return "\n".join(self._container.logs().splitlines()[-40:])
 
 
-def offsets(kafka, settings: dict[str, str]) -> int:
+def offsets(settings: dict[str, str]) -> int:
     """How many records are committed."""
-    topic, group = settings["STREAMPROC_EVENTS_TOPIC"], settings["STREAMPROC_GROUP_ID"]
-    return sum(committed(kafka.bootstrap, group, topic, PARTITIONS))
+    plain = {name.removeprefix("STREAMPROC_").lower(): value for name, value in settings.items()}
+    return committed(plain, PARTITIONS)
 
 
-def alerts(kafka, settings: dict[str, str]) -> list[str]:
-    """The ids of the alerts that were written."""
+def wait_until_done(container: Container, settings: dict[str, str], events: int) -> None:
+    """Wait until so many records are committed."""
+    wait_until(lambda: offsets(settings) == events, "all is committed", Watched(container))
+
+
+def drain(container: Container) -> None:
+    """SIGTERM; it ends by itself and well."""
+    assert container.stop() == 0, container.logs()
+
+
+def check_alerts(kafka, settings: dict[str, str], stream: Stream) -> None:
+    """Every alert of the stream was written, each once."""
     topic = settings["STREAMPROC_ALERTS_TOPIC"]
-    return [message.key().decode() for message in read_all(kafka.bootstrap, topic)]
+    ids = [message.key().decode() for message in read_all(kafka.bootstrap, topic)]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == stream.alerts
 
 
 def test_worker_drains_on_sigterm(image: Containers, kafka, settings):
@@ -45,12 +57,10 @@ def test_worker_drains_on_sigterm(image: Containers, kafka, settings):
     stream = make_stream(EVENTS)
     produce(kafka.bootstrap, settings["STREAMPROC_EVENTS_TOPIC"], stream)
     with image.running("worker", ["worker"], settings) as worker:
-        wait_until(lambda: offsets(kafka, settings) == EVENTS, "all is committed", Watched(worker))
-        assert worker.stop() == 0, worker.logs()
+        wait_until_done(worker, settings, EVENTS)
+        drain(worker)
 
-    ids = alerts(kafka, settings)
-    assert len(ids) == len(set(ids))
-    assert set(ids) == stream.alerts
+    check_alerts(kafka, settings, stream)
 
 
 def test_stopped_in_the_middle_it_repeats_nothing(image: Containers, kafka, settings):
@@ -64,17 +74,15 @@ def test_stopped_in_the_middle_it_repeats_nothing(image: Containers, kafka, sett
         "STREAMPROC_COMMIT_INTERVAL_S": "0.1",
     }
     with image.running("first", ["worker"], settings | slow) as worker:
-        wait_until(lambda: offsets(kafka, settings) > 0, "a part is committed", Watched(worker))
-        assert worker.stop() == 0, worker.logs()
-    done = offsets(kafka, settings)
+        wait_until(lambda: offsets(settings) > 0, "a part is committed", Watched(worker))
+        drain(worker)
+    done = offsets(settings)
     assert 0 < done < events, "the stop came too late to tell anything"
     with image.running("second", ["worker"], settings) as worker:
-        wait_until(lambda: offsets(kafka, settings) == events, "all is committed", Watched(worker))
-        assert worker.stop() == 0, worker.logs()
+        wait_until_done(worker, settings, events)
+        drain(worker)
 
-    ids = alerts(kafka, settings)
-    assert len(ids) == len(set(ids))
-    assert set(ids) == stream.alerts
+    check_alerts(kafka, settings, stream)
 
 
 def test_wrong_setting_ends_it_at_once(image: Containers):

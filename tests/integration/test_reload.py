@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import threading
 import time
-import urllib.request
 from collections import Counter, defaultdict
-from http.client import HTTPException
 
 import orjson
 import pytest
 from confluent_kafka import Producer
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.engine.programs import rule_id, rule_text
 from tests.integration.sequence_stream import iso
@@ -69,14 +65,7 @@ SET_C = rules(4, pair=rule_text(STEPS, PAIR), new=rule_text(8, MARKED + ' and us
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        return int(chosen.getsockname()[1])
-
-
-@pytest.fixture
-def settings(kafka, tmp_path, free_port):
+def settings(kafka, tmp_path):
     """Topics of this test's own; no sequence rule at first, but a topic for their state."""
     return {
         "bootstrap_servers": kafka.bootstrap,
@@ -95,7 +84,6 @@ def settings(kafka, tmp_path, free_port):
         "commit_interval_s": "0.5",
         "sequence_state_interval_s": "0.5",
         "lateness_s": "1",
-        "metrics_port": str(free_port),
     }
 
 
@@ -142,31 +130,17 @@ def load(kafka, settings):
         load.finish()
 
 
-def series(port: int) -> dict[tuple, float]:
-    """Every series: its name and labels to its value; nothing while nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-    except (OSError, HTTPException):  # it ends while it answers
-        return {}
-    return {
-        (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+def reloads(worker: Worker, result: str) -> float:
+    return worker.total("streamproc_ruleset_reloads_total", result=result)
 
 
-def reloads(port: int, result: str) -> float:
-    return series(port).get(("streamproc_ruleset_reloads_total", ("result", result)), -1)
-
-
-def rule_ids(port: int) -> set[str]:
-    found = series(port)
+def rule_ids(worker: Worker) -> set[str]:
+    found = worker.samples()
     return {dict(labels)["rule_id"] for name, *labels in found if name == "streamproc_rule_info"}
 
 
 def test_sets_are_swapped_between_two_batches_and_no_event_is_missed_or_seen_twice(
-    kafka, settings, tmp_path, load, free_port
+    kafka, settings, tmp_path, load
 ):
     """A, B, a broken one, C under load: each event gives one alert, of the set then in force.
 
@@ -178,31 +152,29 @@ def test_sets_are_swapped_between_two_batches_and_no_event_is_missed_or_seen_twi
     with Worker(tmp_path / "worker.log", settings) as worker:
 
         def reach(result: str, count: int) -> None:
-            wait_until(lambda: reloads(free_port, result) == count, f"{count} {result}", worker)
+            wait_until(lambda: reloads(worker, result) == count, f"{count} {result}", worker)
 
         load.start()
-        _progress(free_port, worker, 60)
-        assert rule_ids(free_port) == {rule_id(MARK), rule_id(7)}
+        _progress(worker, 60)
+        assert rule_ids(worker) == {rule_id(MARK), rule_id(7)}
         mount.swap(SET_B)
         reach("accepted", 1)
-        assert rule_ids(free_port) == {rule_id(MARK), rule_id(STEPS)}
+        assert rule_ids(worker) == {rule_id(MARK), rule_id(STEPS)}
         for host in HOSTS:
             load.event(host, "begin.exe")
-        _progress(free_port, worker, 60)
+        _progress(worker, 60)
         mount.swap(SET_BAD)
         reach("refused", 1)
-        _progress(free_port, worker, 60)
+        _progress(worker, 60)
         mount.swap(SET_C)
         reach("accepted", 2)
         for host in HOSTS:
             load.event(host, "end.exe")
-        _progress(free_port, worker, 60)
+        _progress(worker, 60)
         worker.signal(signal.SIGHUP)
         reach("unchanged", 1)
         load.finish()
-        wait_until(
-            lambda: sum(_committed(kafka, settings)) == load.sent, "all is committed", worker
-        )
+        wait_until(lambda: committed(settings, PARTITIONS) == load.sent, "all is committed", worker)
         wait_until(lambda: len(_sequences(kafka, settings)) >= len(HOSTS), "sequences", worker)
         assert worker.stop() == 0
     _check_alerts(kafka, settings, load.sent - 2 * len(HOSTS))
@@ -242,23 +214,19 @@ def _sequences(kafka, settings) -> list[str]:
     return [one["host"]["id"] for one in found if "kibana.alert.building_block_type" not in one]
 
 
-def _committed(kafka, settings) -> list[int]:
-    return committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], PARTITIONS)
-
-
-def _consumed(port: int) -> dict[str, float]:
+def _consumed(worker: Worker) -> dict[str, float]:
     """Records read of each partition."""
-    found = series(port).items()
+    found = worker.samples().items()
     name = "streamproc_records_consumed_total"
     return {dict(labels)["partition"]: n for (first, *labels), n in found if first == name}
 
 
-def _progress(port: int, worker: Worker, records: int) -> None:
+def _progress(worker: Worker, records: int) -> None:
     """Wait until the worker has read so many more records of each partition."""
-    before = _consumed(port)
+    before = _consumed(worker)
 
     def is_done() -> bool:
-        now = _consumed(port)
+        now = _consumed(worker)
         return len(now) == PARTITIONS and all(
             count >= before.get(partition, 0) + records for partition, count in now.items()
         )
@@ -266,31 +234,29 @@ def _progress(port: int, worker: Worker, records: int) -> None:
     wait_until(is_done, f"{records} more records of each partition", worker)
 
 
-def _alerted(port: int, worker: Worker, count: int) -> None:
-    alerts = ("streamproc_alerts_published_total", ("severity", "high"))
-    wait_until(lambda: series(port).get(alerts) == count, f"{count} alerts", worker)
+def _alerted(worker: Worker, count: int) -> None:
+    name = "streamproc_alerts_published_total"
+    wait_until(lambda: worker.total(name, severity="high") == count, f"{count} alerts", worker)
 
 
-def test_fausts_own_command_line_reloads_on_a_signal(kafka, settings, tmp_path, load, free_port):
+def test_fausts_own_command_line_reloads_on_a_signal(kafka, settings, tmp_path, load):
     """``faust -A streamproc.app worker`` runs the same app; without an interval it waits for it."""
     settings["rules_reload_interval_s"] = "0"
     mount = ConfigMap(tmp_path / "rules")
     mount.swap(SET_A)
     with Worker(tmp_path / "worker.log", settings, by_faust=True) as worker:
         load.event(HOSTS[0], "mark.exe")
-        _alerted(free_port, worker, 1)
+        _alerted(worker, 1)
         mount.swap(SET_B)
         worker.signal(signal.SIGHUP)
-        wait_until(lambda: reloads(free_port, "accepted") == 1, "a reload", worker)
+        wait_until(lambda: reloads(worker, "accepted") == 1, "a reload", worker)
         load.event(HOSTS[0], "mark.exe")
-        _alerted(free_port, worker, 2)
+        _alerted(worker, 2)
         assert worker.stop() == 0
     assert [a["kibana.alert.rule.version"] for a in _alerts(kafka, settings, MARK)] == [1, 2]
 
 
-def test_sequence_rules_without_a_place_for_their_state_are_refused(
-    kafka, settings, tmp_path, free_port
-):
+def test_sequence_rules_without_a_place_for_their_state_are_refused(kafka, settings, tmp_path):
     """The worker goes on without them, and says how to make the topic."""
     settings["sequence_state_topic"] = kafka.topic_name("none")
     mount = ConfigMap(tmp_path / "rules")
@@ -298,7 +264,7 @@ def test_sequence_rules_without_a_place_for_their_state_are_refused(
     with Worker(tmp_path / "worker.log", settings) as worker:
         wait_until(lambda: "assigned" in worker.log.read_text(), "an assignment", worker)
         mount.swap(SET_B)
-        wait_until(lambda: reloads(free_port, "refused") == 1, "a refusal", worker)
-        assert rule_ids(free_port) == {rule_id(MARK), rule_id(7)}
+        wait_until(lambda: reloads(worker, "refused") == 1, "a refusal", worker)
+        assert rule_ids(worker) == {rule_id(MARK), rule_id(7)}
         assert worker.stop() == 0
     assert "create it with `streamproc topics create`" in worker.log.read_text()

@@ -7,24 +7,20 @@ took away.
 from __future__ import annotations
 
 import shutil
-import socket
 import time
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 
 import orjson
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AclOperation, AdminClient, NewTopic, ResourceType
-from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.config import Settings
 from streamproc.errors import ConfigError
 from streamproc.refusals import EXIT_CODES, WAYS_OUT
 from streamproc.topics import TopicOptions, create_topics
 from tests.engine.programs import PAIR, SHELL, document, rule_text
-from tests.integration.worker import Worker, read_all, wait_until
+from tests.integration.worker import Samples, Worker, read_all, total, wait_until
 from tests.kafka.access import (
     AUTHORIZER,
     REAUTHENTICATION_MS,
@@ -37,6 +33,7 @@ from tests.kafka.authority import Authority
 PARTITIONS = 2
 USER, PASSWORD = "streamproc", "s3cret"
 PASSWORDS = {USER: PASSWORD, "streamproc-topics": "t0pics", "keda": "k3da", "nobody": "n0ne"}
+EXPIRY = "streamproc_tls_certificate_expiry_timestamp_seconds"
 EXIT_S = "3"  # longer than a worker takes until it serves its metrics
 
 
@@ -117,10 +114,7 @@ class Secure(Worker):
         rules.mkdir()
         (rules / "shell.toml").write_text(rule_text(0, SHELL))
         (rules / "pair.toml").write_text(rule_text(1, PAIR))
-        with socket.socket() as chosen:
-            chosen.bind(("127.0.0.1", 0))
-            self.port = int(chosen.getsockname()[1])
-        self.values: dict[tuple[str, str], float] = {}
+        self.known: Samples = {}
         given = {
             "bootstrap_servers": place.broker.secure_bootstrap,
             "security_protocol": "SASL_SSL",
@@ -133,40 +127,35 @@ class Secure(Worker):
             "credentials_reload_interval_s": "0.5",
             "refusal_exit_s": EXIT_S,
             "rules": str(rules),
-            "metrics_port": str(self.port),
         }
         super().__init__(folder / "worker.log", given | settings)
 
-    def value(self, name: str, label: str = "") -> float:
-        """Sum of the series with a label of this value; the last known while nobody answers."""
-        try:
-            page = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10)
-            families = list(text_string_to_metric_families(page.read().decode()))
-        except (OSError, HTTPException):  # it ends while it answers
-            return self.values.get((name, label), 0.0)
-        total = sum(
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == f"streamproc_{name}"
-            and (not label or label in sample.labels.values())
-        )
-        self.values[name, label] = total
-        return total
+    def samples(self) -> Samples:
+        """What its metrics say; what they said last while it does not answer."""
+        self.known = super().samples() or self.known
+        return self.known
 
     def refused(self) -> dict[str, float]:
         """Refusals by reason, as counted up to now."""
+        samples = self.samples()
         return {
             reason: count
             for reason in EXIT_CODES
-            if (count := self.value("kafka_errors_total", reason))
+            if (count := total(samples, "streamproc_kafka_errors_total", reason=reason))
         }
 
     def ready(self) -> Secure:
         wait_until(
-            lambda: self.value("assigned_partitions") == PARTITIONS, "all are assigned", self
+            lambda: self.total("streamproc_assigned_partitions") == PARTITIONS,
+            "all are assigned",
+            self,
         )
         return self
+
+    def await_reload(self, result: str) -> None:
+        """Wait until changed credentials are accepted or refused."""
+        name = "streamproc_credential_reloads_total"
+        wait_until(lambda: self.total(name, result=result) > 0, f"credentials are {result}", self)
 
     def ends_for(self, reason: str) -> None:
         """Wait for its end; metric, log and exit code say this reason and no other."""
@@ -266,7 +255,9 @@ def test_the_documented_rights_are_enough_and_no_more(place, tmp_path):
                 f"{name} are written",
                 worker,
             )
-        wait_until(lambda: worker.value("canary_received_total"), "a canary is back", worker)
+        wait_until(
+            lambda: worker.total("streamproc_canary_received_total") > 0, "a canary is back", worker
+        )
         assert worker.refused() == {}
         assert worker.stop() == 0
     with Secure(place, _empty(tmp_path / "again"), **settings) as worker:  # the state is read
@@ -379,11 +370,7 @@ def test_a_password_is_changed_while_the_worker_runs(place, tmp_path):
         (worker.files / "password").write_text("n3w")
         place.access.set_password(USER, "n3w")
         try:
-            wait_until(
-                lambda: worker.value("credential_reloads_total", "accepted") == 1,
-                "the password is read",
-                worker,
-            )
+            worker.await_reload("accepted")
             time.sleep(2 * REAUTHENTICATION_MS / 1000)  # every connection has logged in again
             answers(place, "new-password", worker)
             place.access.set_password(USER, "n3wer")
@@ -399,22 +386,17 @@ def test_certificates_are_changed_while_the_worker_runs(place, tmp_path):
         worker.ready()
         pid = worker.pid
         answers(place, "old-certificate", worker)
-        expiry = worker.value("tls_certificate_expiry_timestamp_seconds", "client")
+        expiry = worker.total(EXPIRY, role="client")
         shutil.copy(source / "stranger.pem", worker.files / "client.pem")
         shutil.copy(source / "stranger.key", worker.files / "client.key")
-        refused = lambda: worker.value("credential_reloads_total", "refused")  # noqa: E731
-        wait_until(refused, "brokers do not take a stranger's", worker)
+        worker.await_reload("refused")  # brokers do not take a stranger's
         answers(place, "after-a-stranger", worker)
         place.other.date("client", 30)
         try:
             place.access.use(truststore=new / "authority.pem")
             shutil.copy(new / "client.pem", worker.files / "client.pem")
             shutil.copy(new / "client.key", worker.files / "client.key")
-            wait_until(
-                lambda: worker.value("credential_reloads_total", "accepted"),
-                "the new certificate is in use",
-                worker,
-            )
+            worker.await_reload("accepted")
             worker.ready()
             for number in range(20):
                 send(place, shell(f"new-certificate-{number}-"))
@@ -422,8 +404,8 @@ def test_certificates_are_changed_while_the_worker_runs(place, tmp_path):
                 lambda: len(alerts_of(place, "new-certificate-")) >= 20, "all are there", worker
             )
             assert len(alerts_of(place, "new-certificate-")) == 20
-            assert worker.value("tls_certificate_expiry_timestamp_seconds", "client") > expiry
-            assert worker.value("rebalances_total", "revoked") == 1
+            assert worker.total(EXPIRY, role="client") > expiry
+            assert worker.total("streamproc_rebalances_total", reason="revoked") == 1
             assert worker.pid == pid
             assert worker.stop() == 0
         finally:

@@ -16,7 +16,7 @@ from tests.integration.sequence_stream import (
     make_stream,
     write_rules,
 )
-from tests.integration.worker import Worker, committed, read_all, wait_until
+from tests.integration.worker import committed, read_all, wait_until, wait_until_ended
 
 PARTITIONS = 12
 EVENTS, HOSTS = 200_000, 100
@@ -43,24 +43,7 @@ def settings(kafka, tmp_path):
         "commit_interval_s": "0.2",
         "sequence_state_interval_s": "1",
         "lateness_s": str(LATENESS_S),
-        "metrics_port": "0",
     }
-
-
-@pytest.fixture
-def start(settings, tmp_path):
-    """A function that starts a further worker; whatever runs at the end of the test is killed."""
-    workers: list[Worker] = []
-
-    def start() -> Worker:
-        worker = Worker(tmp_path / f"worker-{len(workers)}.log", settings)
-        workers.append(worker)
-        return worker.__enter__()
-
-    yield start
-    for worker in workers:
-        worker.__exit__()
-        print(f"--- {worker.log.name}\n{worker.tail()}")  # pytest shows it when the test fails
 
 
 def send(kafka, topic, records, seconds=0.0) -> None:
@@ -83,11 +66,6 @@ def alert_ids(kafka, settings) -> list[str]:
     return [m.key().decode() for m in read_all(kafka.bootstrap, settings["alerts_topic"])]
 
 
-def done(kafka, settings) -> int:
-    places = committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], PARTITIONS)
-    return sum(places)
-
-
 def test_kills_and_rebalances_change_no_sequence(kafka, settings, start):
     """Two hundred thousand events out of order, three workers that die, join and leave.
 
@@ -101,7 +79,9 @@ def test_kills_and_rebalances_change_no_sequence(kafka, settings, start):
     )
 
     def reach(count, worker):
-        wait_until(lambda: done(kafka, settings) >= count, f"{count} are committed", worker)
+        wait_until(
+            lambda: committed(settings, PARTITIONS) >= count, f"{count} are committed", worker
+        )
 
     first = start()
     sender.start()
@@ -117,7 +97,7 @@ def test_kills_and_rebalances_change_no_sequence(kafka, settings, start):
     fifth, sixth = start(), start()
     reach(150_000, fifth)
     fourth.kill()
-    assert done(kafka, settings) < EVENTS, "the kills came too late to tell anything"
+    assert committed(settings, PARTITIONS) < EVENTS, "the kills came too late to tell anything"
     sender.join()
     reach(EVENTS, sixth)
     wait_until(lambda: expected <= set(alert_ids(kafka, settings)), "all alerts are there", sixth)
@@ -179,16 +159,18 @@ def test_scaling_to_three_workers_and_back_loses_no_partial_sequence(kafka, sett
     sent: list[bytes] = []
     first = start()
     total = send_step(0)
-    wait_until(lambda: done(kafka, settings) == total, "the first steps are done", first)
+    wait_until(lambda: committed(settings, PARTITIONS) == total, "the first steps are done", first)
     others = [start(), start()]
-    wait_until(lambda: all("restored" in other.tail() for other in others), "all join", first)
+    wait_until(
+        lambda: all("restored" in other.log.read_text() for other in others), "all join", first
+    )
     total = send_step(1)
-    wait_until(lambda: done(kafka, settings) == total, "the second steps are done", first)
+    wait_until(lambda: committed(settings, PARTITIONS) == total, "the second steps are done", first)
     assert alert_ids(kafka, settings) == []
     for other in others:
         assert other.stop() == 0
     total = send_step(2)
-    wait_until(lambda: done(kafka, settings) == total, "the third steps are done", first)
+    wait_until(lambda: committed(settings, PARTITIONS) == total, "the third steps are done", first)
     shells, blocks = expected_ids(map(orjson.loads, sent))
     wait_until(
         lambda: shells | blocks <= set(alert_ids(kafka, settings)), "all alerts are there", first
@@ -220,12 +202,11 @@ def test_without_its_topic_the_worker_ends_and_says_how_to_make_it(
     name = kafka.create_topic("few", partitions) if partitions else kafka.topic_name("none")
     settings["sequence_state_topic"] = name
     worker = start()
-    wait_until(lambda: worker.exit_code is not None, "the worker ends")
+    assert wait_until_ended(worker) != 0
     log = worker.log.read_text()
     message = (
         f"topic {name} (sequence_state_topic) {words}: sequence rules need in it each partition of"
         f" {settings['events_topic']}; create it with `streamproc topics create`"
     )
-    assert worker.exit_code != 0
     assert message in log
     assert "Traceback" not in log

@@ -62,10 +62,6 @@ def send(kafka, settings, count: int) -> None:
     assert producer.flush(60) == 0
 
 
-def done(kafka, settings) -> int:
-    return sum(committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], 4))
-
-
 def test_stop_commits_what_was_evaluated_and_leaves_the_group(kafka, settings, start):
     """Exit code 0, every alert written, every offset committed, nobody left in the group."""
     worker = start()
@@ -74,14 +70,14 @@ def test_stop_commits_what_was_evaluated_and_leaves_the_group(kafka, settings, s
     processed = "streamproc_events_processed_total"
     wait_until(lambda: worker.total(processed) > 0, "the first batch is done", worker)
     assert worker.stop() == 0
-    evaluated = done(kafka, settings)
+    evaluated = committed(settings, PARTITIONS)
     assert evaluated > 0
     assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == evaluated
     assert members(kafka, settings) == []
     second = start()
     wait_until(lambda: second.total(processed) == 2_000 - evaluated, "the rest is done", second)
     assert second.stop() == 0
-    assert done(kafka, settings) == 2_000
+    assert committed(settings, PARTITIONS) == 2_000
     assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == 2_000
 
 
@@ -100,7 +96,7 @@ def test_static_member_restarts_without_a_rebalance(kafka, settings, start):
     assert second.total("streamproc_rebalances_total") == seen
     assert again.stop() == 0
     assert second.stop() == 0
-    assert done(kafka, settings) == 400
+    assert committed(settings, PARTITIONS) == 400
 
 
 def test_static_member_that_is_told_to_leaves_the_group(kafka, settings, start):

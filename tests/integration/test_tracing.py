@@ -52,7 +52,6 @@ def settings(kafka):
         "dead_letters_topic": kafka.create_topic("dead-letters", 1),
         "session_timeout_s": "6",
         "commit_interval_s": "0.2",
-        "metrics_port": "0",
         "log_format": "json",
     }
 
@@ -75,10 +74,6 @@ def _produce(kafka, topic, values, start=0):
     assert producer.flush(60) == 0
 
 
-def _offsets(kafka, settings):
-    return committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], PARTITIONS)
-
-
 def _trace(message):
     """The context that a record bears: of several, the last."""
     headers = dict(message.headers())
@@ -98,7 +93,7 @@ def test_trace_of_an_event_goes_on(kafka, settings, tmp_path):
         _produce(kafka, settings["events_topic"], values)
         with Worker(tmp_path / "worker.log", settings) as worker:
             total = len(values)
-            wait_until(lambda: sum(_offsets(kafka, settings)) == total, "all is committed", worker)
+            wait_until(lambda: committed(settings, PARTITIONS) == total, "all is committed", worker)
             assert worker.stop() == 0
         spans, metrics = receiver.spans(), receiver.metrics()
     alerts = {}
@@ -138,7 +133,7 @@ def test_log_never_says_what_an_event_says(kafka, settings, tmp_path):
     topic = settings["events_topic"]
     with Worker(tmp_path / "worker.log", settings, prelude=FAULTS) as worker:
         _produce(kafka, topic, [json.dumps(event).encode()])
-        wait_until(lambda: sum(_offsets(kafka, settings)) == 1, "it is committed", worker)
+        wait_until(lambda: committed(settings, PARTITIONS) == 1, "it is committed", worker)
         _produce(kafka, topic, [json.dumps(event | {"message": "break down"}).encode()])
         assert wait_until_ended(worker) != 0
     [letter] = read_all(kafka.bootstrap, settings["dead_letters_topic"])

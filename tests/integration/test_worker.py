@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import urllib.request
-
 import pytest
 
 from tests.integration.stream import make_stream, produce
-from tests.integration.worker import Worker, committed, read_all, wait_until
+from tests.integration.worker import Worker, committed, read_all, total, wait_until
 
 PARTITIONS = 6
 
@@ -26,24 +23,11 @@ def settings(kafka):
         "dead_letters_topic": kafka.create_topic("dead-letters", 2),
         "session_timeout_s": "6",
         "commit_interval_s": "0.2",
-        "metrics_port": "0",
     }
-
-
-@pytest.fixture
-def free_port():
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def _keys(kafka, topic):
     return [message.key().decode() for message in read_all(kafka.bootstrap, topic)]
-
-
-def _offsets(kafka, settings):
-    return committed(kafka.bootstrap, settings["group_id"], settings["events_topic"], PARTITIONS)
 
 
 def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_path):
@@ -53,13 +37,13 @@ def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_pa
     log = tmp_path / "worker.log"
     slow = settings | {"batch_records": "50", "batches_in_flight": "1"}
     with Worker(log, slow) as worker:
-        wait_until(lambda: sum(_offsets(kafka, settings)) > 0, "something is committed", worker)
+        wait_until(lambda: committed(settings, PARTITIONS) > 0, "something is committed", worker)
         worker.kill()
-    done = sum(_offsets(kafka, settings))
+    done = committed(settings, PARTITIONS)
     assert 0 < done < len(stream.records), "the kill came too late to tell anything"
     with Worker(log, settings) as worker:
-        total = len(stream.records)
-        wait_until(lambda: sum(_offsets(kafka, settings)) == total, "all is committed", worker)
+        sent = len(stream.records)
+        wait_until(lambda: committed(settings, PARTITIONS) == sent, "all is committed", worker)
         assert worker.stop() == 0
     alerts = _keys(kafka, settings["alerts_topic"])
     requests = _keys(kafka, settings["context_requests_topic"])
@@ -69,34 +53,22 @@ def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_pa
     assert len(set(letters)) == stream.letters
 
 
-def test_counts_of_the_metrics_add_up(kafka, settings, tmp_path, free_port):
+def test_counts_of_the_metrics_add_up(kafka, settings, tmp_path):
     """Records consumed equal the sum of outcomes; lag ends at zero; /metrics says so."""
     stream = make_stream(10_000)
     produce(kafka.bootstrap, settings["events_topic"], stream)
-    settings |= {"metrics_port": str(free_port)}
     with Worker(tmp_path / "worker.log", settings) as worker:
-        total = len(stream.records)
-        wait_until(lambda: sum(_offsets(kafka, settings)) == total, "all is committed", worker)
-        series = wait_until(lambda: _caught_up(free_port), "lag is zero", worker)
+        sent = len(stream.records)
+        wait_until(lambda: committed(settings, PARTITIONS) == sent, "all is committed", worker)
+        samples = wait_until(lambda: _caught_up(worker), "lag is zero", worker)
         assert worker.stop() == 0
-    consumed = _sum(series, "streamproc_records_consumed_total")
-    assert consumed == total
-    assert _sum(series, "streamproc_events_processed_total") == total
-    assert _sum(series, "streamproc_alerts_published_total") == len(stream.alerts)
-    assert _sum(series, "streamproc_dead_letter_records_total") == stream.letters
+    assert total(samples, "streamproc_records_consumed_total") == sent
+    assert total(samples, "streamproc_events_processed_total") == sent
+    assert total(samples, "streamproc_alerts_published_total") == len(stream.alerts)
+    assert total(samples, "streamproc_dead_letter_records_total") == stream.letters
 
 
-def _caught_up(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    series = [line.rpartition(" ") for line in lines if line and not line.startswith("#")]
-    lags = [
-        float(value)
-        for name, _, value in series
-        if name.startswith("streamproc_consumer_lag_records")
-    ]
-    return series if len(lags) == PARTITIONS and not any(lags) else None
-
-
-def _sum(series, metric):
-    return sum(float(value) for name, _, value in series if name.split("{")[0] == metric)
+def _caught_up(worker):
+    samples = worker.samples()
+    lags = [samples[key] for key in samples if key[0] == "streamproc_consumer_lag_records"]
+    return samples if len(lags) == PARTITIONS and not any(lags) else None

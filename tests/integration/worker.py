@@ -174,22 +174,22 @@ def wait_until_ended(worker: Worker) -> int:
     return worker.exit_code
 
 
-def committed(bootstrap: str, group: str, topic: str, partitions: int) -> list[int]:
-    """Committed offset of each partition; 0 where there is none."""
-    places = [TopicPartition(topic, number) for number in range(partitions)]
+def committed(settings: dict[str, str], partitions: int) -> int:
+    """How many records of its events topic a worker with these settings has committed."""
+    places = [TopicPartition(settings["events_topic"], number) for number in range(partitions)]
     # By a consumer: librdkafka 2.16's AdminClient.list_consumer_group_offsets crashes the process
     # when the group's coordinator is not ready (it asks for a new one in a group it has not got).
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    client = {"bootstrap.servers": settings["bootstrap_servers"], "group.id": settings["group_id"]}
+    consumer = Consumer(client)
     try:
         answer = consumer.committed(places, timeout=30)
     except KafkaException as error:
         if error.args[0].code() not in COORDINATOR_NOT_READY:
             raise
-        return [0] * partitions
+        return 0
     finally:
         consumer.close()
-    found = {place.partition: place.offset for place in answer}
-    return [max(found.get(number, 0), 0) for number in range(partitions)]
+    return sum(max(place.offset, 0) for place in answer)  # below 0: none yet
 
 
 def wait_until(condition, what: str, worker: Worker | None = None):
