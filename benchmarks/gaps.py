@@ -38,8 +38,12 @@ class Gap(NamedTuple):
 
     @property
     def ours_ms(self) -> float:
-        """What the gap would have been, had there been a core at once."""
-        return self.wall_ms - self.queued_ms
+        """What the gap would have been at most, had each thread had a core at once.
+
+        The interpreter may be held by a thread that waits for a core, too; so no more counts than
+        what both threads worked.
+        """
+        return min(self.wall_ms - self.queued_ms, self.own_ms + self.rules_ms)
 
     def __str__(self) -> str:
         return (

@@ -57,8 +57,9 @@ def test_gap_tells_whose_cpu_time_it_was(other):
 
 def test_time_without_a_core_is_not_ours():
     """It is the machine's."""
-    gap = Gap(wall_ms=100.0, own_ms=20.0, rules_ms=5.0, queued_ms=70.0, doing="")
+    gap = Gap(wall_ms=100.0, own_ms=20.0, rules_ms=15.0, queued_ms=70.0, doing="")
     assert gap.ours_ms == 30.0
+    assert gap._replace(queued_ms=50.0).ours_ms == 35.0  # the other thread had no core either
 
 
 def test_thread_that_does_not_run_is_refused():
