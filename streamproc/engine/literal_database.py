@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import hyperscan
 
+from streamproc.engine.aside import aside
 from streamproc.errors import StreamprocError
 
 
@@ -28,7 +30,14 @@ def database(expressions: Sequence[bytes], ids: Sequence[int], *, once: bool) ->
     flags = hyperscan.HS_FLAG_CASELESS | (hyperscan.HS_FLAG_SINGLEMATCH if once else 0)
     found = hyperscan.Database()
     try:
-        found.compile(expressions=list(expressions), ids=list(ids), flags=[flags] * len(ids))
+        aside(
+            partial(
+                found.compile,
+                expressions=list(expressions),
+                ids=list(ids),
+                flags=[flags] * len(ids),
+            )
+        )
     except hyperscan.error as error:
         message = f"cannot compile {len(ids)} required texts of the rules: {error}"
         raise PrefilterError(message) from error
