@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-# Shares of the records. The window ends well before the last: the client's read-ahead (64 MiB)
+# Shares of the records. The window ends well before the last: the client's read-ahead (16 MiB)
 # is then as full as it was at the start of the window, and no fetch is left out or counted twice.
 WINDOW = (0.15, 0.85)
 

@@ -20,7 +20,7 @@ from benchmarks.meter import Meter
 BATCH = 1_000
 # The product's own settings: with librdkafka's default backoff a loop is slower and its rate
 # swings by a factor of ten.
-SETTINGS = {"fetch.queue.backoff.ms": 2, "queued.max.messages.kbytes": 65_536}
+SETTINGS = {"fetch.queue.backoff.ms": 2, "queued.max.messages.kbytes": 16_384}
 
 
 def main(mode: str, bootstrap: str, topic: str, records: str, *rules: str) -> None:

@@ -14,7 +14,8 @@ from streamproc.transport.options import TransportOptions
 # Milliseconds before a partition whose local queue was full is fetched again. The default of
 # 1,000 stalls a fast consumer: 100,000 to 1,000,000 records/s from run to run.
 FETCH_QUEUE_BACKOFF_MS = 2
-QUEUED_KBYTES_MAX = 65_536  # KiB prefetched over all partitions
+# KiB prefetched over all partitions: two reads of usual size. More is no faster, and memory.
+QUEUED_KBYTES_MAX = 16_384
 LINGER_MS_MIN = 1  # without it every alert is a request of its own
 # Milliseconds. A topic that did not exist at the start is noticed after at most this long; the
 # default is five minutes.
