@@ -10,8 +10,8 @@ what is looked for has to be rare, escapes of characters that no literal holds d
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from itertools import accumulate, count
 from operator import add
 from typing import Final
@@ -86,8 +86,10 @@ class FirstScan:
     def passing(self, values: Sequence[bytes]) -> list[int]:
         """Ascending indexes of the records that pass."""
         found: list[int] = []
-        for start, stop in _chunks(values):
-            found += self._scan(values[start:stop], start)
+        # By the mean: to add up the sizes of each record costs as much as a third of the join.
+        step = max(JOINED_BYTES * len(values) // max(sum(map(len, values)), 1), 1)
+        for start in range(0, len(values), step):
+            found += self._scan(values[start : start + step], start)
         if values:
             share = len(found) / len(values)
             kept = _KEPT_SHARE if self.passed <= JOINED_SHARE else _KEPT_WHILE_OFF
@@ -107,13 +109,3 @@ class FirstScan:
         # Where each record ends in the joined bytes, its line feed included.
         ends_at = list(map(add, accumulate(map(len, values)), count(1)))
         return sorted({shift + bisect_left(ends_at, end) for end in ends})
-
-
-def _chunks(values: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Ranges of indexes whose values together have about ``JOINED_BYTES`` (or are one)."""
-    ends_at = list(accumulate(map(len, values)))
-    start = done = 0
-    while start < len(ends_at):
-        stop = max(bisect_right(ends_at, done + JOINED_BYTES), start + 1)
-        yield start, stop
-        start, done = stop, ends_at[stop - 1]
