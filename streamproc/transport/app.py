@@ -6,6 +6,7 @@ no topic, elects no leader and serves no web page of its own.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import shutil
@@ -55,6 +56,7 @@ logger = logging.getLogger(__name__)
 # librdkafka counts key and headers too; outputs are kept to output_bytes_max by the engine.
 _FRAMING_BYTES = 16 * 1024
 _POLL_INTERVAL_MAX_S = 120.0
+_LAST_TURNS_S = 0.05  # for tasks that were cancelled at the very end
 
 
 def build_app(settings: Settings, ruleset: RuleSet, counters: Counters | None = None) -> Any:
@@ -162,12 +164,19 @@ def load_worker_rules(settings: Settings) -> RuleSet:
     return ruleset
 
 
+class _Worker(faust.Worker):
+    """Ends when all has ended: Faust's would sleep for another second before it closes the loop."""
+
+    async def _sentinel_task(self) -> None:
+        await asyncio.sleep(_LAST_TURNS_S)
+
+
 def run_app(app: Any) -> NoReturn:
     """Run a worker until a signal or an error ends it; exits the process.
 
     With an exit code of ``streamproc.refusals`` when it crashed because Kafka refused something.
     """
-    worker = faust.Worker(app, loglevel="INFO", redirect_stdouts=False)
+    worker = _Worker(app, loglevel="INFO", redirect_stdouts=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as end:

@@ -33,6 +33,12 @@ def source(thing: object) -> str:
     return inspect.getsource(thing)
 
 
+def test_worker_sleeps_once_before_it_closes_the_loop() -> None:
+    """Ours sleeps for less."""
+    assert "self._sentinel_task()" in source(faust.Worker._shutdown_loop), "app: _Worker"
+    assert "asyncio.sleep(1.0)" in source(faust.Worker._sentinel_task), "app: _Worker"
+
+
 def test_versions_are_the_pinned_ones() -> None:
     assert faust.__version__.startswith("0.15."), "transport: internals of faust-streaming 0.15"
     assert confluent_kafka.__version__.startswith("2.16."), "poller: the gate of 2.16"
