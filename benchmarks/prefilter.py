@@ -245,7 +245,8 @@ def alone(rule_clauses: Sequence[Clauses]) -> Prefilter:
 def joined(rule_clauses: Sequence[Clauses]) -> Prefilter:
     """A prefilter that always runs the joined scan first, worth it or not."""
     prefilter = Prefilter(rule_clauses)
-    prefilter._is_worth_joining = lambda: prefilter._first is not None  # type: ignore[method-assign]
+    if prefilter._first is not None:
+        prefilter._first.is_worth_it = lambda: True  # type: ignore[method-assign]
     return prefilter
 
 
