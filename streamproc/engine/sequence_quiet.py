@@ -34,6 +34,8 @@ from streamproc.eql.sequence import SequenceMachine
 TURNS_PUT_OFF = 32
 # Prospects that the events of a quiet scope may have between them.
 _KNOWN_MAX = 64
+# Turns are taken as soon as they may be while a tenth of what may wait does.
+_PATIENT_SHARE = 10
 _TIME = attrgetter("timestamp_ns")
 
 
@@ -49,6 +51,7 @@ class QuietScopes(Starts):
     ) -> None:
         super().__init__(machines, budget, reader)
         self.turns_put_off = TURNS_PUT_OFF
+        self._patient_max = self._limits.waiting_max // _PATIENT_SHARE
 
     def _judge(self, scope: Scope) -> None:
         """After an event that was taken in: is the scope quiet from now on?
@@ -60,8 +63,10 @@ class QuietScopes(Starts):
         if quiet.age <= max(self.turns_put_off, len(heap) // 4):
             return
         quiet.forget()
-        if scope.deadlines or scope.ahead.heap:
+        if scope.deadlines or scope.ahead.heap or len(heap) >= self._limits.buffer_max:
             return
+        if self._budget.waiting >= self._patient_max:
+            return  # the next event would end it
         for _, held in heap:
             if held.arrival.hits:
                 return
@@ -71,10 +76,14 @@ class QuietScopes(Starts):
             self._make_room(scope)
 
     def _make_room(self, scope: Scope) -> None:
-        """Note how long what comes may wait without a look at it."""
+        """Note how long what comes may wait without a look at it.
+
+        With as many waiting as may wait the quiet is over: the next event releases another.
+        """
         quiet, frontier, limits = scope.quiet, scope.ordinary.frontier, self._limits
         waiting = len(quiet.waiting)
-        quiet.room = min(waiting + self.turns_put_off + waiting // 4, limits.buffer_max)
+        room = min(waiting + self.turns_put_off + waiting // 4, limits.buffer_max)
+        quiet.room = room if waiting < room else 0
         quiet.after_ns = LONG_AGO if frontier is None else frontier[0]
         quiet.until_ms = scope.clock_ms + limits.forget_ms
         if waiting:

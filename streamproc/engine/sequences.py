@@ -44,8 +44,6 @@ from streamproc.eql.sequence import NS_PER_MS, SequenceMachine, Step
 
 # Keys of rules that went away which are dropped at a time: a moment, between two batches.
 _RETIRED_AT_ONCE = 2_000
-# Turns are taken as soon as they may be while a tenth of what may wait does.
-_PATIENT_SHARE = 10
 
 
 class PartitionSequences(QuietScopes):
@@ -69,7 +67,6 @@ class PartitionSequences(QuietScopes):
     ) -> None:
         check_spans(machines)
         super().__init__(machines, budget, reader)
-        self._patient_max = self._limits.waiting_max // _PATIENT_SHARE
         self._before_file: set[str] = set()
         budget.enter(self)
 

@@ -1,0 +1,270 @@
+"""What waits quietly is answered as what never does: each case is tried on both, step by step.
+
+That the cases reach a quiet scope at all is asserted, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from streamproc.engine.sequence_budget import SequenceBudget, SequenceLimits
+from streamproc.engine.sequence_scope import Arrival, Prospect, Prospects, Scope
+from streamproc.engine.sequence_snapshots import pack_scope, unpack_scope
+from streamproc.engine.sequences import PartitionSequences
+from streamproc.eql.compiler import CompileOptions
+from streamproc.eql.event import Event
+from streamproc.eql.parser import parse_query
+from streamproc.eql.sequence import SequenceMachine
+from streamproc.model import Record
+
+NOW_MS = 1_700_000_000_000
+HOST = "h"
+QUERIES = {
+    "pair": "sequence by k with maxspan=1m [a where true] [b where true]",
+    "three": "sequence by k with maxspan=1m [x where true] [y where true] [z where true]",
+}
+# Of each letter the same object, as the prefilter's answers are; "n" is of no rule.
+PROSPECTS: dict[str, Prospects] = {
+    **{letter: (Prospect("pair", (query,)),) for query, letter in enumerate("ab")},
+    **{letter: (Prospect("three", (query,)),) for query, letter in enumerate("xyz")},
+    "n": (Prospect("gone", (0,)),),
+}
+
+
+class NeverQuiet(PartitionSequences):
+    """Every event takes its turn as soon as it may."""
+
+    def _judge(self, scope: Scope) -> None:
+        pass
+
+
+class Bench:
+    """A partition of one host; times are milliseconds after ``NOW_MS``."""
+
+    def __init__(self, kind: type[PartitionSequences], **limits: int) -> None:
+        self.kind = kind
+        self.limits = SequenceLimits(**{"lateness_ms": 1_000, **limits})
+        self.machines = {
+            name: SequenceMachine(parse_query(text).body, CompileOptions())
+            for name, text in QUERIES.items()
+        }
+        self.offset = 0
+        self.found: list[tuple[int, ...]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self.budget = SequenceBudget(self.limits)
+        self.counts = self.budget.counts
+        self.sequences = self.kind(self.machines, self.budget, self)
+        self.sequences.turns_put_off = 1
+
+    def hits(self, rule: str, payload: Record, timestamp_ns: int, queries: tuple[int, ...]) -> Any:
+        return self.machines[rule].hits(Event(orjson.loads(payload.value or b"")), queries)
+
+    def send(self, letter: str, at_ms: int, arrived_ms: int, tiebreaker: int | None = None) -> None:
+        value = orjson.dumps({"event.category": letter, "k": 1})
+        record = Record(value, "events", 0, self.offset, NOW_MS + arrived_ms, [])
+        arrival = Arrival(
+            (NOW_MS + at_ms) * 1_000_000, tiebreaker, self.offset, NOW_MS + arrived_ms, record,
+            {}, PROSPECTS[letter],
+        )  # fmt: skip
+        self.offset += 1
+        self._note(self.sequences.offer(HOST, arrival))
+
+    def pass_time(self, at_ms: int) -> None:
+        self._note(self.sequences.advance(NOW_MS + at_ms))
+
+    def judge_anew(self) -> None:
+        """The next event tells whether the host is quiet: nothing is known of those before it."""
+        self.sequences.adopt(self.machines, self)
+
+    def restart(self) -> None:
+        snapshot = pack_scope(self.scope())
+        self._begin()
+        self.sequences.restore({HOST: unpack_scope(snapshot)})
+
+    def scope(self) -> Scope:
+        scope = self.sequences.scope(HOST)
+        assert scope is not None
+        return scope
+
+    def assert_quiet(self, *, waiting: int) -> None:
+        """Where it may be: so many events wait in short."""
+        if self.kind is not NeverQuiet:
+            assert self.scope().quiet.room
+            assert len(self.scope().quiet.waiting) == waiting
+
+    def _note(self, matches: Any) -> None:
+        self.found += [tuple(item.offset for item in match.payloads) for match in matches]
+
+
+@pytest.fixture(params=[PartitionSequences, NeverQuiet])
+def kind(request: pytest.FixtureRequest) -> type[PartitionSequences]:
+    return request.param
+
+
+@pytest.fixture
+def bench(kind: type[PartitionSequences]) -> Bench:
+    return Bench(kind)
+
+
+def test_what_follows_a_start_whose_turn_is_over_is_not_put_off(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.pass_time(2_000)
+    bench.judge_anew()
+    bench.send("n", 2_000, 2_000)
+    bench.assert_quiet(waiting=1)
+    bench.send("b", 2_100, 2_100)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 2)]
+
+
+def test_what_follows_a_partial_sequence_is_not_put_off(bench: Bench):
+    bench.send("x", 0, 0)
+    bench.send("y", 10, 10)
+    bench.pass_time(2_000)
+    assert "three" in bench.scope().states
+    assert not bench.scope().starts
+    bench.judge_anew()
+    bench.send("n", 2_000, 2_000)
+    bench.assert_quiet(waiting=1)
+    bench.send("z", 2_100, 2_100)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 1, 3)]
+
+
+def test_what_follows_what_waits_is_not_put_off(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.assert_quiet(waiting=1)
+    bench.send("b", 10, 10)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 1)]
+
+
+def test_a_start_after_what_may_follow_it_ends_the_quiet(bench: Bench):
+    """The start came last, but is the earlier one."""
+    bench.send("b", 10, 0)
+    bench.assert_quiet(waiting=1)
+    bench.send("a", 0, 10)
+    bench.pass_time(9_000)
+    assert bench.found == [(1, 0)]
+
+
+def test_turns_are_taken_in_the_order_of_time(bench: Bench):
+    """The latest start counts, not the one that came last."""
+    bench.send("a", 600, 600)
+    bench.send("a", 500, 601)
+    bench.pass_time(3_000)
+    bench.assert_quiet(waiting=0)
+    bench.send("b", 3_000, 3_000)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 2)]
+
+
+def test_turns_of_one_time_are_taken_in_the_order_of_tiebreakers(bench: Bench):
+    bench.send("a", 0, 0, 2)
+    bench.send("a", 0, 1, 1)
+    bench.pass_time(3_000)
+    bench.assert_quiet(waiting=0)
+    bench.send("b", 3_000, 3_000)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 2)]
+
+
+def test_tiebreakers_of_what_waited_before_the_quiet_count(bench: Bench):
+    bench.send("a", 0, 0, 2)
+    bench.send("a", 0, 1, 1)
+    for arrived_ms in (2, 3):  # out of the lateness: the quiet ends, and begins again
+        bench.send("n", -5_000, arrived_ms)
+    bench.assert_quiet(waiting=2)
+    bench.pass_time(3_000)
+    bench.assert_quiet(waiting=0)
+    bench.send("b", 3_000, 3_000)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 4)]
+
+
+def test_an_event_without_a_tiebreaker_is_the_last_of_its_time(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.send("a", 0, 1, 1)
+    bench.pass_time(3_000)
+    bench.assert_quiet(waiting=0)
+    bench.send("b", 3_000, 3_000)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 2)]
+
+
+def test_what_precedes_an_event_that_waited_long_enough_goes_with_it(bench: Bench):
+    bench.send("a", 500, 500)
+    bench.send("a", 499, 1_400)
+    bench.pass_time(1_600)
+    assert bench.budget.waiting == 0
+    bench.send("b", 1_600, 1_600)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 2)]
+
+
+def test_what_belongs_before_a_turn_that_was_taken_quietly_is_late(bench: Bench):
+    bench.send("a", 600, 600)
+    bench.send("a", 700, 700)
+    bench.pass_time(1_601)
+    bench.assert_quiet(waiting=1)
+    bench.send("a", 600, 1_602)  # at the same time, but after it
+    bench.send("a", 599, 1_603)
+    assert bench.counts.late_events == 1
+
+
+def test_what_belongs_before_a_turn_that_is_put_off_is_late(bench: Bench):
+    """An event more than the lateness behind may be in time, or not: it is looked at."""
+    bench.sequences.turns_put_off = 9
+    for at_ms in (4_000, 6_000, 10_000):
+        bench.send("a", at_ms, 10_000)
+    bench.assert_quiet(waiting=3)
+    bench.send("a", 5_999, 10_000)
+    bench.send("a", 6_001, 10_000)
+    assert bench.counts.late_events == 1
+
+
+def test_an_event_ends_the_wait_of_those_that_waited_long_enough(bench: Bench):
+    """Though no moment passed in between."""
+    bench.sequences.turns_put_off = 9
+    bench.send("a", 600, 600)
+    bench.send("a", 700, 1_601)
+    bench.send("a", 599, 1_602)
+    assert bench.counts.late_events == 1
+
+
+def test_a_clock_that_is_ahead_does_not_let_others_be_late(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.send("a", 50_000, 1)
+    bench.send("a", 2, 2)
+    bench.send("b", 3, 3)
+    bench.pass_time(9_000)
+    assert (bench.found, bench.counts.late_events) == ([(2, 3)], 0)
+
+
+def test_turns_are_in_time_after_a_restart(bench: Bench):
+    bench.send("a", 600, 600)
+    bench.send("a", 500, 601)
+    bench.assert_quiet(waiting=2)
+    bench.restart()
+    bench.pass_time(1_601)
+    assert bench.budget.waiting == 0
+    bench.send("b", 1_601, 1_601)
+    bench.pass_time(9_000)
+    assert bench.found == [(0, 2)]
+
+
+@pytest.mark.parametrize("buffer_max", [1, 3, 40])
+def test_no_more_wait_quietly_than_may_wait(kind: type[PartitionSequences], buffer_max: int):
+    """Beyond the bound the earliest take their turns early, and are counted."""
+    bench = Bench(kind, buffer_max=buffer_max)
+    for place in range(100):
+        bench.send("a", place, place)
+        assert bench.scope().waiting() <= buffer_max
+    assert bench.counts.released_early == 100 - buffer_max
+    bench.send("a", 98 - buffer_max, 100)
+    assert bench.counts.late_events == 1
