@@ -10,10 +10,7 @@ in the middle of a backlog; the next one goes on where it ended.
 
 from __future__ import annotations
 
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +20,8 @@ from pathlib import Path
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.contenders.worker import WorkerProcess
 
 EXPECTED_S = 5.0
 ROUNDS = 5
@@ -71,38 +70,23 @@ def main(bootstrap: str) -> None:
 def _round(bootstrap: str, topics: dict[str, str], scratch: Path, run: str) -> float:
     """Seconds from SIGTERM to the end of the process."""
     (scratch / "rule.toml").write_text(RULE, "utf-8")
-    settings = {
-        **{f"{name}_topic": topic for name, topic in topics.items()},
-        "bootstrap_servers": bootstrap,
-        "group_id": f"stop-{run}",
-        "rules": str(scratch / "rule.toml"),
-        "default_context_requests": "false",
-        "metrics_port": "0",
-    }
-    environment = {f"STREAMPROC_{name.upper()}": value for name, value in settings.items()}
+    settings = {f"{name}_topic": topic for name, topic in topics.items()}
+    settings["default_context_requests"] = "false"
+    group, rules = f"stop-{run}", [scratch / "rule.toml"]
     before = _records(bootstrap, topics["alerts"])
-    with (scratch / "worker.log").open("ab") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "streamproc", "worker"],
-            env={**os.environ, **environment},
-            stdout=log,
-            stderr=log,
-        )
-    try:
+    with WorkerProcess(settings, bootstrap, group, rules, scratch) as worker:
+        worker.reach(1)
         end_s = time.monotonic() + DEADLINE_S
         while _records(bootstrap, topics["alerts"]) < before + EVALUATED_MIN:
-            if worker.poll() is not None or time.monotonic() > end_s:
-                raise SystemExit((scratch / "worker.log").read_text()[-4000:])
+            if time.monotonic() > end_s:
+                raise RuntimeError("it writes too few alerts")
             time.sleep(0.02)
         began_s = time.monotonic()
-        worker.send_signal(signal.SIGTERM)
-        code = worker.wait(DEADLINE_S)
+        worker.stop()
         took_s = time.monotonic() - began_s
-    finally:
-        worker.kill()
     alerts, done = _records(bootstrap, topics["alerts"]), _committed(bootstrap, topics, run)
-    print(f"exit code {code} after {took_s:.2f} s; {alerts:,} alerts, {done:,} committed")
-    if code or alerts != done:
+    print(f"exit code 0 after {took_s:.2f} s; {alerts:,} alerts, {done:,} committed")
+    if alerts != done:
         raise SystemExit("the stop lost or repeated events")
     return took_s
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ def main(mode: str, bootstrap: str, topic: str, records: str, *rules: str) -> No
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
     meter = Meter(total)
     if matchers is not None:
-        _match(consumer, total, meter, matchers)
+        _each(consumer, total, meter, matchers.evaluate)
     elif mode == "loads":
-        _loads(consumer, total, meter)
+        _each(consumer, total, meter, orjson.loads)
     elif mode == "bare":
         _nothing(consumer, total, meter)
     else:
@@ -59,23 +60,11 @@ def _nothing(consumer: Any, total: int, meter: Meter) -> None:
             meter.mark(count)
 
 
-def _loads(consumer: Any, total: int, meter: Meter) -> None:
+def _each(consumer: Any, total: int, meter: Meter, work: Callable[[bytes], object]) -> None:
     count = 0
-    loads = orjson.loads
     while count < total:
         for message in consumer.consume(BATCH, 1.0):
-            loads(message.value())
-            count += 1
-        if count >= meter.next_at:
-            meter.mark(count)
-
-
-def _match(consumer: Any, total: int, meter: Meter, matchers: Matchers) -> None:
-    count = 0
-    evaluate = matchers.evaluate
-    while count < total:
-        for message in consumer.consume(BATCH, 1.0):
-            evaluate(message.value())
+            work(message.value())
             count += 1
         if count >= meter.next_at:
             meter.mark(count)

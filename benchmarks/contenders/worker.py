@@ -13,9 +13,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 import orjson
@@ -34,7 +34,7 @@ class WorkerProcess:
     """A running ``streamproc worker``; a context: whatever happens within, none is left behind.
 
     Args:
-        topics: Names by setting: ``events_topic``, ``alerts_topic`` and so on.
+        topics: Names by setting: ``events_topic``, ``alerts_topic`` and so on; further settings.
         bootstrap: Kafka.
         group: Consumer group.
         rules: Rule files and folders.
@@ -98,10 +98,10 @@ class WorkerProcess:
     def _read(self, path: str) -> str:
         try:
             return read_page(self.port, path)
-        except (urllib.error.URLError, OSError):
+        except (OSError, HTTPException):  # it ends while it answers
             if self._process.poll() is not None:
                 raise RuntimeError(f"ended with {self._process.returncode}") from None
-            return ""  # it does not listen yet
+            return ""
 
     def mark(self) -> Mark:
         """Where it is now."""

@@ -37,6 +37,7 @@ from confluent_kafka import (
 from faust.types import TP
 
 from streamproc.transport.batch import batches_of
+from streamproc.transport.event_loop import call_soon
 from streamproc.transport.listener import Handed, Listener
 from streamproc.transport.options import TransportOptions
 from streamproc.transport.positions import Positions
@@ -222,7 +223,7 @@ class Poller:
         except Exception as error:  # noqa: BLE001 - the outermost frame of the thread
             # Bound to a name of its own: Python unbinds ``error`` at the end of this block.
             reason = error
-            self._on_loop(lambda: self._listener.poll_failed(reason))
+            call_soon(self._loop, lambda: self._listener.poll_failed(reason))
         finally:
             self._ended = True
             self._reject_commands()
@@ -329,7 +330,7 @@ class Poller:
         asleep = not self.ready
         self.ready.extend(handed)
         if asleep:
-            self._on_loop(self._listener.wake)
+            call_soon(self._loop, self._listener.wake)
 
     def _without_errors(self, messages: list[Message], ends: list[Message]) -> list[Message]:
         """Return the records; tell of errors; ends of partitions go to ``ends``."""
@@ -346,7 +347,7 @@ class Poller:
         return [message for message in messages if message.error() is None]
 
     def _error(self, error: KafkaError) -> None:
-        self._on_loop(lambda: self._listener.kafka_error(error))
+        call_soon(self._loop, lambda: self._listener.kafka_error(error))
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -379,7 +380,7 @@ class Poller:
             else:
                 future.set_exception(error)
 
-        self._on_loop(settle)
+        call_soon(self._loop, settle)
 
     def _reject_commands(self) -> None:
         while self._commands:
@@ -393,12 +394,6 @@ class Poller:
     def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
-
-    def _on_loop(self, callback: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop is closed: the process is on its way out
-            logger.debug("event loop closed before %r", callback)
 
     # -- rebalances: these run inside consume() and poll() ---------------------------------------
 

@@ -21,6 +21,7 @@ from faust.transport.producer import Producer as FaustProducer
 from faust.types import TP, RecordMetadata
 
 from streamproc.ops.counters import PRODUCE_BUCKETS_S, Histogram
+from streamproc.transport.event_loop import call_soon
 from streamproc.transport.faults import DeliveryFailedError, DeliveryPendingError, reason_of
 from streamproc.transport.options import TransportOptions, options_of
 from streamproc.transport.settings import bootstrap_servers, producer_settings
@@ -353,13 +354,13 @@ class Producer(FaustProducer):
         self._counters.produce_errors[topic, reason_of(error)] += 1
         self._broker_errors.end_for(error)
         failure = DeliveryFailedError(f"the broker refused an output for {topic}: {error.str()}")
-        self._on_loop(lambda: self._fail(failure))
+        call_soon(self._running_loop, lambda: self._fail(failure))
         # Set here too: the epoch may be complete before the loop gets to it.
         self._failure = self._failure or failure
 
     def epoch_complete(self) -> None:
         """Wake ``confirm`` (poll thread)."""
-        self._on_loop(self._reported.set)
+        call_soon(self._running_loop, self._reported.set)
 
     def _error(self, error: KafkaError) -> None:
         self._broker_errors.tell(error, "producer")
@@ -367,19 +368,13 @@ class Producer(FaustProducer):
             logger.error("Kafka producer: %s", error.str())
             self._broker_errors.end_for(error)
             failure = DeliveryFailedError(f"the producer cannot go on: {error.str()}")
-            self._on_loop(lambda: self._fail(failure))
+            call_soon(self._running_loop, lambda: self._fail(failure))
 
     def _fail(self, failure: DeliveryFailedError) -> None:
         self._failure = self._failure or failure
         self._reported.set()
         if not self.crashed:
             self._crash_task = asyncio.ensure_future(self.crash(failure))
-
-    def _on_loop(self, callback: Callable[[], object]) -> None:
-        try:
-            self._running_loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # the loop is closed: the process is on its way out
-            logger.debug("event loop closed before %r", callback)
 
     # -- the rest of Faust's interface -----------------------------------------------------------
 
