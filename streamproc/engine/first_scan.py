@@ -72,7 +72,9 @@ class FirstScan:
         expressions += escapes(text.text for text in begun)
         expressions += _ADDED
         distinct = list(dict.fromkeys(expressions))
-        self._database = database(distinct, [0] * len(distinct), once=False)
+        # Which one it was is not asked. One number for all would take Hyperscan twenty times as
+        # long to compile (2 s for a thousand rules): it tries to make one of all that have it.
+        self._database = database(distinct, range(len(distinct)), once=False)
 
     def is_worth_it(self) -> bool:
         """Whether few enough records pass; tried again from time to time. To be asked per batch."""
