@@ -2,11 +2,14 @@
 
 Each example is a stream of several rules' events on two hosts, in any disorder: late ones, jumps of
 the clocks, silence, moments that pass in between, other cuts into batches, and a restart from
-snapshots with redelivery. What is found, when, and what is counted as late must be the same.
+snapshots with redelivery. What is found, when, and what is counted as late or early must be
+the same. Tight streams have a lateness and pauses of a few milliseconds, so that times are equal,
+tiebreakers decide, and nearly every event is at the edge of something.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -26,6 +29,7 @@ from streamproc.model import Record
 
 START_MS = 1_700_000_000_000
 LIMITS = SequenceLimits(lateness_ms=3_000, offline_ms=1 << 40, forget_ms=60_000)
+TIGHT_MS = 4
 QUERIES = {
     "pair": "sequence by k with maxspan=4s [a where v > 0] [b where v > 0]",
     "long": "sequence by k with maxspan=20s [a where v > 1] [c where true] [b where true]",
@@ -65,19 +69,21 @@ class NeverQuiet(PartitionSequences):
 class Worker:
     """A partition's state, what it found, and its restarts."""
 
-    def __init__(self, kind: type[PartitionSequences], put_off: int) -> None:
-        self.kind, self.put_off = kind, put_off
+    def __init__(
+        self, kind: type[PartitionSequences], put_off: int, limits: SequenceLimits
+    ) -> None:
+        self.kind, self.put_off, self.limits = kind, put_off, limits
         self.machines = {
             name: SequenceMachine(parse_query(text).body, CompileOptions())
             for name, text in QUERIES.items()
         }
         self.known: dict[str, Prospects] = {}
         self.found: list[tuple[Any, ...]] = []
-        self.late = 0
+        self.late = self.early = 0
         self._begin()
 
     def _begin(self) -> None:
-        self.budget = SequenceBudget(LIMITS)
+        self.budget = SequenceBudget(self.limits)
         self.sequences = self.kind(self.machines, self.budget, self)
         self.sequences.turns_put_off = self.put_off
 
@@ -119,6 +125,7 @@ class Worker:
         sequences = self.sequences
         snapshots = {name: pack_scope(sequences.scope(name)) for name in sequences.scopes()}
         self.late += self.budget.counts.late_events
+        self.early += self.budget.counts.released_early
         sequences.close()
         assert self.budget.waiting == self.budget.starts == self.budget.keys == 0
         self._begin()
@@ -152,6 +159,31 @@ def _stream(random: Random, length: int) -> list[Sent]:
     return sent
 
 
+def _tight_stream(random: Random, length: int) -> list[Sent]:
+    """Few events of one key, a few milliseconds apart, in stretches that are short."""
+    letters = "a"
+    pauses, delays = [0, 0, 0, 1, 2], [0, 0, 0, 1, 2, TIGHT_MS]
+    breakers = random.choice([[None], [None, 1, 2], [1, 2]])
+    sent = []
+    for _ in range(length):
+        if not random.randrange(4):
+            letters = random.choice(["a", "a", "d", "ad", "f", "b", "c"])
+        is_odd = not random.randrange(15)
+        sent.append(
+            Sent(
+                letter=random.choice(letters),
+                passed_ms=random.choice([TIGHT_MS, 6, 9, 40] if is_odd else pauses),
+                behind_ms=random.choice([5, 6, 9, -3, -6] if is_odd else delays),
+                host="x",
+                k=1,
+                v=2,
+                breaker=random.choice(breakers),
+                moment=not random.randrange(3),
+            )
+        )
+    return sent
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.randoms(use_true_random=False),
@@ -164,8 +196,45 @@ def test_quiet_is_not_to_be_told_from_busy(
     random: Random, length: int, put_off: int, cut: int, restarts: list[int]
 ):
     """In what is found, in which order and at which moment, and in what is late."""
-    workers = [Worker(PartitionSequences, put_off), Worker(NeverQuiet, put_off)]
-    stream = _stream(random, length)
+    _compare(_stream(random, length), LIMITS, put_off, cut, restarts, [])
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    st.randoms(use_true_random=False),
+    st.integers(2, 60),
+    st.sampled_from([1, 2, 5]),
+    st.sampled_from([1, 4, 10_000]),
+    st.sampled_from([1, 1, 2, 7]),
+    st.lists(st.integers(0, 60), max_size=2),
+    st.lists(st.integers(0, 60), max_size=4),
+)
+def test_quiet_is_not_to_be_told_from_busy_where_all_is_tight(
+    random: Random,
+    length: int,
+    put_off: int,
+    buffer_max: int,
+    cut: int,
+    restarts: list[int],
+    adoptions: list[int],
+):
+    """Also with a small buffer, and where the rules in force are put in force again."""
+    limits = replace(LIMITS, lateness_ms=TIGHT_MS, forget_ms=60, buffer_max=buffer_max)
+    _compare(_tight_stream(random, length), limits, put_off, cut, restarts, adoptions)
+
+
+def _compare(
+    stream: list[Sent],
+    limits: SequenceLimits,
+    put_off: int,
+    cut: int,
+    restarts: list[int],
+    adoptions: list[int],
+) -> None:
+    workers = [
+        Worker(PartitionSequences, put_off, limits),
+        Worker(NeverQuiet, put_off, limits),
+    ]
     now_ms = START_MS
     batches: tuple[list[Any], list[Any]] = ([], [])
     for offset, sent in enumerate(stream):
@@ -180,6 +249,8 @@ def test_quiet_is_not_to_be_told_from_busy(
                 batch.clear()
             if sent.moment:
                 worker.advance(now_ms)
+            if offset in adoptions:
+                worker.sequences.adopt(worker.machines, worker)
             if offset in restarts:
                 worker.restart()
         assert workers[0].found == workers[1].found
@@ -190,3 +261,4 @@ def test_quiet_is_not_to_be_told_from_busy(
         worker.advance(1 << 50)
     assert workers[0].found == workers[1].found
     assert workers[0].late == workers[1].late
+    assert workers[0].early == workers[1].early
