@@ -25,11 +25,16 @@ HOST = "h"
 QUERIES = {
     "pair": "sequence by k with maxspan=1m [a where true] [b where true]",
     "three": "sequence by k with maxspan=1m [x where true] [y where true] [z where true]",
+    "gap": "sequence by k with maxspan=1m [p where true] ![g where true] [q where true]",
+    "silence": "sequence by k with maxspan=2s [t where true] [u where true] ![w where true]",
 }
+# They are asked at once.
+WITH_MISSING = ("gap", "silence")
 # Of each letter the same object, as the prefilter's answers are; "n" is of no rule.
 PROSPECTS: dict[str, Prospects] = {
     **{letter: (Prospect("pair", (query,)),) for query, letter in enumerate("ab")},
     **{letter: (Prospect("three", (query,)),) for query, letter in enumerate("xyz")},
+    **dict.fromkeys("pgqtuw", ()),
     "n": (Prospect("gone", (0,)),),
 }
 
@@ -52,7 +57,7 @@ class Bench:
             for name, text in QUERIES.items()
         }
         self.offset = 0
-        self.found: list[tuple[int, ...]] = []
+        self.found: list[tuple[int | None, ...]] = []
         self._begin()
 
     def _begin(self) -> None:
@@ -65,12 +70,18 @@ class Bench:
         return self.machines[rule].hits(Event(orjson.loads(payload.value or b"")), queries)
 
     def send(self, letter: str, at_ms: int, arrived_ms: int, tiebreaker: int | None = None) -> None:
-        value = orjson.dumps({"event.category": letter, "k": 1})
-        record = Record(value, "events", 0, self.offset, NOW_MS + arrived_ms, [])
+        document = {"event.category": letter, "k": 1}
+        value, broker_ms = orjson.dumps(document), NOW_MS + arrived_ms
+        hits = {rule: self.machines[rule].hits(Event(document)) for rule in WITH_MISSING}
         arrival = Arrival(
-            (NOW_MS + at_ms) * 1_000_000, tiebreaker, self.offset, NOW_MS + arrived_ms, record,
-            {}, PROSPECTS[letter],
-        )  # fmt: skip
+            (NOW_MS + at_ms) * 1_000_000,
+            tiebreaker,
+            self.offset,
+            broker_ms,
+            Record(value, "events", 0, self.offset, broker_ms, []),
+            {rule: found for rule, found in hits.items() if found},
+            PROSPECTS[letter],
+        )
         self.offset += 1
         self._note(self.sequences.offer(HOST, arrival))
 
@@ -98,7 +109,7 @@ class Bench:
             assert len(self.scope().quiet.waiting) == waiting
 
     def _note(self, matches: Any) -> None:
-        self.found += [tuple(item.offset for item in match.payloads) for match in matches]
+        self.found += [tuple(item and item.offset for item in match.payloads) for match in matches]
 
 
 @pytest.fixture(params=[PartitionSequences, NeverQuiet])
@@ -233,17 +244,127 @@ def test_an_event_ends_the_wait_of_those_that_waited_long_enough(bench: Bench):
     bench.sequences.turns_put_off = 9
     bench.send("a", 600, 600)
     bench.send("a", 700, 1_601)
-    bench.send("a", 599, 1_602)
+    bench.send("a", 599, 1_601)
+    assert bench.counts.late_events == 1
+
+
+def test_an_event_ends_the_wait_of_the_first_after_a_silence(bench: Bench):
+    bench.sequences.turns_put_off = 9
+    bench.send("a", 0, 0)
+    bench.pass_time(2_000)
+    bench.assert_quiet(waiting=0)
+    bench.send("a", 3_000, 3_000)
+    bench.assert_quiet(waiting=1)
+    bench.send("a", 3_500, 4_001)
+    bench.send("a", 2_999, 4_001)
+    assert bench.counts.late_events == 1
+
+
+def test_the_first_after_a_silence_takes_its_turn_in_time(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.pass_time(2_000)
+    bench.send("a", 3_000, 3_000)
+    bench.assert_quiet(waiting=1)
+    bench.sequences.changed.clear()
+    bench.pass_time(4_000)
+    assert (bench.budget.waiting, bench.budget.starts) == (1, 1)
+    assert not bench.sequences.changed
+    bench.pass_time(4_001)
+    assert (bench.budget.waiting, bench.budget.starts) == (0, 2)
+    assert bench.sequences.changed == {HOST}
+
+
+def test_a_tiebreaker_below_that_of_a_turn_at_the_same_time_is_late(bench: Bench):
+    bench.send("a", 600, 600, 2)
+    bench.pass_time(2_000)
+    bench.assert_quiet(waiting=0)
+    bench.send("a", 600, 2_000, 2)
+    assert bench.counts.late_events == 0
+    bench.send("a", 600, 2_000, 1)
     assert bench.counts.late_events == 1
 
 
 def test_a_clock_that_is_ahead_does_not_let_others_be_late(bench: Bench):
+    """By more than the lateness: it waits apart."""
     bench.send("a", 0, 0)
     bench.send("a", 50_000, 1)
-    bench.send("a", 2, 2)
-    bench.send("b", 3, 3)
+    bench.pass_time(2_000)
+    bench.send("a", 2_000, 2_000)
+    bench.send("b", 2_001, 2_001)
     bench.pass_time(9_000)
     assert (bench.found, bench.counts.late_events) == ([(2, 3)], 0)
+
+
+def test_a_clock_that_is_ahead_a_little_does_not_let_others_be_late(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.send("a", 900, 1)
+    for at_ms in (-500, -600):
+        bench.send("a", at_ms, 2)
+    bench.assert_quiet(waiting=4)
+    assert bench.counts.late_events == 0
+
+
+def test_what_waits_apart_takes_its_turn_in_time(bench: Bench):
+    bench.send("a", 50_000, 0)
+    bench.send("b", 50_001, 1)
+    bench.pass_time(1_002)
+    assert bench.found == [(0, 1)]
+
+
+@pytest.mark.parametrize("quiet_before", [True, False])
+def test_rules_that_are_asked_at_once_are_not_forgotten(bench: Bench, quiet_before: bool):
+    if quiet_before:
+        bench.send("n", 0, 0)
+        bench.assert_quiet(waiting=1)
+    first = bench.offset
+    bench.send("p", 10, 10)
+    bench.send("q", 11, 11)
+    bench.pass_time(3_000)
+    assert bench.found == [(first, None, first + 1)]
+
+
+def test_matches_that_wait_for_silence_are_settled_in_time(bench: Bench):
+    bench.send("t", 0, 0)
+    bench.send("u", 10, 10)
+    for at_ms in range(1_200, 1_900, 100):
+        bench.send("n", at_ms, at_ms)
+    assert "silence" in bench.scope().states
+    bench.pass_time(3_000)
+    assert bench.found == []
+    bench.pass_time(5_200)
+    assert bench.found == [(0, 1, None)]
+
+
+def test_what_waits_quietly_begins_nothing_of_a_rule_that_went_away(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.assert_quiet(waiting=1)
+    bench.sequences.adopt({"three": bench.machines["three"]}, bench)
+    bench.pass_time(3_000)
+    assert (bench.budget.waiting, bench.budget.starts) == (0, 0)
+    assert not bench.scope().starts
+
+
+def test_starts_whose_span_is_over_are_dropped_quietly(bench: Bench):
+    bench.send("a", 0, 0)
+    bench.pass_time(2_000)
+    bench.send("a", 60_002, 60_002)
+    bench.assert_quiet(waiting=1)
+    bench.pass_time(70_000)
+    assert bench.budget.starts == 1
+
+
+def test_only_the_first_event_of_a_file_lets_time_start_again(bench: Bench):
+    bench.sequences.turns_put_off = 9
+    for at_ms in (6_000, 10_000):
+        bench.send("a", at_ms, 10_000)
+    bench.assert_quiet(waiting=2)
+    bench.sequences.begin_file()
+    bench.send("a", 9_900, 10_000)
+    bench.send("a", 5_000, 10_000)
+    assert bench.counts.late_events == 1
+    bench.sequences.begin_file()
+    bench.send("a", 5_000, 10_000)
+    assert bench.counts.late_events == 1
 
 
 def test_turns_are_in_time_after_a_restart(bench: Bench):
