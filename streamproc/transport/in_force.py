@@ -18,7 +18,7 @@ from streamproc.engine.program import Program
 from streamproc.ruleset.ruleset import RuleSet
 
 SAMPLE_BATCHES = 8
-"""Batches in the sample of what is evaluated: the latest ones."""
+"""Batches in the sample of what is evaluated: the latest ones, about 64 MiB of large records."""
 
 
 class Ready(NamedTuple):
@@ -53,8 +53,9 @@ class RulesInForce:
 
     def saw(self, batch: Batch) -> None:
         """Be told of each batch that is evaluated."""
-        if self._sample is not None:
-            self._sample.append(batch)
+        sample = self._sample  # read once: the thread that samples may end it at any moment
+        if sample is not None:
+            sample.append(batch)
 
     @contextmanager
     def sampling(self) -> Iterator[deque[Batch]]:
