@@ -165,7 +165,7 @@ class Detector:
 
         ``sequences`` is the other's from now on, so that snapshots go on. Partial sequences of
         rules that are the same in both programs survive. Options about sequences stay as they
-        were. It takes well below a millisecond.
+        were. It takes as long as ``SequenceStates.adopt``.
         """
         self.sequences = old.sequences
         self.sequences.adopt(self._program.sequences.machines, self._reader)

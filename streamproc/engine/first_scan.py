@@ -31,7 +31,7 @@ JOINED_BYTES: Final = 1 << 18
 JOINED_SHARE: Final = 0.4
 """The first scan is worth its time while at most this share of the records passes it."""
 
-_KEPT_SHARE: Final = 0.9  # weight of the past in the running share, per joined MiB
+_KEPT_SHARE: Final = 0.9  # weight of the past in the running share, per batch
 # The same while the first scan is off, which is tried at the start, for the share is a guess until
 # then, and from time to time: a few tries are to be enough to turn it on.
 _KEPT_WHILE_OFF: Final = 0.5

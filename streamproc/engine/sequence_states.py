@@ -43,9 +43,9 @@ class SequenceStates:
 
         Rules of the same name, that is of the same definition (``SequenceRule.name``), keep their
         partial sequences, their waiting events and matches; others begin anew. This object stays
-        the one that snapshots are taken of. It takes O(partitions x rules), well below a
-        millisecond, however many partial sequences there are; where rules went away O(scopes),
-        some milliseconds for 10,000 hosts.
+        the one that snapshots are taken of. It takes O(partitions x rules + scopes), about a
+        millisecond for 10,000 hosts, some more where rules went away, however many partial
+        sequences there are.
 
         To reload: compile the new program and its detector beside the running ones, then, between
         two batches, call ``new.take_over(old)`` of the detectors, which calls this, and use the

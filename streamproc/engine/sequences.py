@@ -73,8 +73,8 @@ class PartitionSequences(QuietScopes):
     def adopt(self, machines: Mapping[str, SequenceMachine], reader: Reader) -> None:
         """Go on with other rules; those of the same name keep all that they have begun.
 
-        O(rules + scopes), a millisecond for some thousand hosts between two batches:
-        their keys are dropped little by little, by ``advance``. A rule that returns begins anew.
+        O(rules + scopes), as ``SequenceStates.adopt`` tells. The keys of rules that went away are
+        dropped little by little, by ``advance``. A rule that returns begins anew.
         """
         gone = [rule for rule in self._machines if rule not in machines]
         if gone:

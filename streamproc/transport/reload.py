@@ -59,9 +59,8 @@ WORK_S = 0.002  # the thread works for at least so long before it sleeps ...
 SLEEP_TIMES = 3  # ... so many times as long as it has worked,
 SLEEP_S_MAX = 0.03  # and never longer than this
 REHEARSED_AT_ONCE = 50  # records
-LINGER_S = (
-    0.2  # an agent has its detector until the next batch, and must not be the last to have it
-)
+# An agent has its detector until the next batch, and must not be the last to have it.
+LINGER_S = 0.2
 
 
 class _StoppedError(Exception):
