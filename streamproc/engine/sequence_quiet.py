@@ -21,7 +21,6 @@ from streamproc.engine.sequence_scope import (
     LONG_AGO,
     NEVER,
     Arrival,
-    Held,
     Prospects,
     Quiet,
     Scope,
@@ -141,17 +140,15 @@ class QuietScopes(Starts):
     ) -> None:
         """Keep those of a quiet scope that may begin sequences; the others are over.
 
-        What ``_ask`` does where nothing is asked, for many.
+        What ``_ask`` does where nothing is asked, for many. Of what a rule has begun before a
+        restart ``_ask`` does not know how far it came, and asks; here it is known that these can
+        do nothing to it.
         """
-        starts, states, known = scope.starts, scope.states, scope.quiet.known
+        starts, known = scope.starts, scope.quiet.known
         clock_ms, budget, starts_max = self._clock_ms, self._budget, self._limits.starts_max
         for arrival in due:
             starters = known[id(arrival.prospects)].starters
             arrived_ms, event_ns = arrival.arrived_ms, arrival.timestamp_ns
-            if states and any(part.rule in states for part in starters):
-                held = Held(arrival.ordinal(), arrival, arrived_ms)
-                self._ask(name, scope, held, found, is_ahead=False)
-                continue
             touched_ms = arrived_ms if arrived_ms > clock_ms else clock_ms
             for rule, queries, _, _, outdated_ns in starters:
                 begun = starts.get(rule)

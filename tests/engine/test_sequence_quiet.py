@@ -306,8 +306,10 @@ def test_a_clock_that_is_ahead_a_little_does_not_let_others_be_late(bench: Bench
 
 def test_what_waits_apart_takes_its_turn_in_time(bench: Bench):
     bench.send("a", 50_000, 0)
-    bench.send("b", 50_001, 1)
-    bench.pass_time(1_002)
+    bench.pass_time(1_001)
+    assert bench.budget.waiting == 0
+    bench.send("b", 50_001, 1_001)
+    bench.pass_time(2_002)
     assert bench.found == [(0, 1)]
 
 
