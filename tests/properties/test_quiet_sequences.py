@@ -167,7 +167,7 @@ def _tight_stream(random: Random, length: int) -> list[Sent]:
     sent = []
     for _ in range(length):
         if not random.randrange(4):
-            letters = random.choice(["a", "a", "d", "ad", "f", "b", "c"])
+            letters = random.choice(["a", "a", "d", "ad", "b", "c"])
         is_odd = not random.randrange(15)
         sent.append(
             Sent(
@@ -201,16 +201,16 @@ def test_quiet_is_not_to_be_told_from_busy(
 
 @settings(max_examples=250, deadline=None)
 @given(
-    st.randoms(use_true_random=False),
-    st.integers(2, 60),
+    st.integers(0, 1 << 32),
+    st.integers(20, 120),
     st.sampled_from([1, 2, 5]),
-    st.sampled_from([1, 4, 10_000]),
+    st.sampled_from([4, 10_000, 10_000]),
     st.sampled_from([1, 1, 2, 7]),
-    st.lists(st.integers(0, 60), max_size=2),
-    st.lists(st.integers(0, 60), max_size=4),
+    st.lists(st.integers(0, 120), max_size=2),
+    st.lists(st.integers(0, 120), max_size=4),
 )
 def test_quiet_is_not_to_be_told_from_busy_where_all_is_tight(
-    random: Random,
+    seed: int,
     length: int,
     put_off: int,
     buffer_max: int,
@@ -218,9 +218,12 @@ def test_quiet_is_not_to_be_told_from_busy_where_all_is_tight(
     restarts: list[int],
     adoptions: list[int],
 ):
-    """Also with a small buffer, and where the rules in force are put in force again."""
+    """Also with a small buffer, and where the rules in force are put in force again.
+
+    Of a seed, not of single choices: those tend to be alike, and meet few edges.
+    """
     limits = replace(LIMITS, lateness_ms=TIGHT_MS, forget_ms=60, buffer_max=buffer_max)
-    _compare(_tight_stream(random, length), limits, put_off, cut, restarts, adoptions)
+    _compare(_tight_stream(Random(seed), length), limits, put_off, cut, restarts, adoptions)
 
 
 def _compare(
