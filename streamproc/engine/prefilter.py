@@ -95,7 +95,7 @@ class Prefilter:
     Args:
         rule_clauses: For each rule the clauses that its events satisfy (see
             ``eql.literals.required_clauses``); a rule without any is always a candidate.
-        breathe: Called after each rule that is filed.
+        breathe: Called after each rule that is filed, and each of its texts.
 
     Raises:
         PrefilterError: Hyperscan refuses the literals.
@@ -103,7 +103,7 @@ class Prefilter:
 
     def __init__(self, rule_clauses: Sequence[Clauses], breathe: Breathe = go_on) -> None:
         self._clauses = tuple(tuple(rule) for rule in rule_clauses)
-        literals = _Literals(chain.from_iterable(self._clauses))
+        literals = _Literals(chain.from_iterable(self._clauses), breathe)
         self._all = tuple(range(len(self._clauses)))
         self._is_small = sum(_size(rule) for rule in self._clauses) <= SMALL_RULE_SET
         self._always: list[int] = []
@@ -275,7 +275,8 @@ class Prefilter:
 class _Literals:
     """Everything that is looked for, numbered; equal expressions share a number."""
 
-    def __init__(self, clauses: Iterable[Clause]) -> None:
+    def __init__(self, clauses: Iterable[Clause], breathe: Breathe) -> None:
+        self._breathe = breathe
         self._uses = Counter(clause.requirements for clause in clauses)
         self.expressions: dict[bytes, int] = {}
         self.texts: dict[int, JsonText] = {}  # by number; array starts have none
@@ -291,7 +292,8 @@ class _Literals:
         """
         known = self._by_clause.get(clause.requirements)
         if known is None:
-            known = self._by_clause[clause.requirements] = tuple(_without_longer(clause))
+            known = tuple(_without_longer(clause, self._breathe))
+            self._by_clause[clause.requirements] = known
         new = sum(_cost(text) for text in known if text.expression not in self.expressions)
         if new and new + HIT_COST * clause.share > worth * self._uses[clause.requirements]:
             return frozenset()
@@ -315,18 +317,22 @@ def _size(clauses: Clauses) -> int:
     return sum(len(clause.requirements) for clause in clauses)
 
 
-def _without_longer(clause: Clause) -> Iterator[JsonText]:
+def _without_longer(clause: Clause, breathe: Breathe) -> Iterator[JsonText]:
     """What to look for, less what contains another alternative, which would be hit as well.
 
     Nothing if some alternative cannot be looked for: then any record may pass.
     """
-    found = [json_text(requirement) for requirement in clause.requirements]
-    texts = [text for text in found if text is not None]
-    if len(texts) < len(found):
-        return
+    texts = []
+    for requirement in clause.requirements:
+        breathe()  # the longest known clause has thousands
+        text = json_text(requirement)
+        if text is None:
+            return
+        texts.append(text)
     kept: set[bytes] = set()
     lengths: list[int] = []
     for text in sorted(texts, key=lambda item: len(item.plain)):
+        breathe()
         if any(_windows_in(text.plain, length, kept) for length in lengths):
             continue
         yield text

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import chain
 from math import prod
 from typing import Final, NamedTuple, TypeAlias
@@ -189,10 +190,11 @@ def _any_of(branches: Sequence[Clauses]) -> Clauses:
     if len(branches) == 1:
         return branches[0]
     merged = [_merge([min(branch, key=_share) for branch in branches])]
-    shared = set.intersection(*({clause.fields for clause in branch} for branch in branches))
-    for fields in sorted(shared, key=sorted):
-        about = [[c for c in branch if c.fields == fields] for branch in branches]
-        merged.append(_merge([min(clauses, key=_share) for clauses in about]))
+    if max(map(len, branches)) > 1:
+        shared = set.intersection(*({clause.fields for clause in branch} for branch in branches))
+        for fields in sorted(shared, key=sorted):
+            about = [[c for c in branch if c.fields == fields] for branch in branches]
+            merged.append(_merge([min(clauses, key=_share) for clauses in about]))
     return tuple(
         clause for clause in dict.fromkeys(merged) if len(clause.requirements) <= MAX_REQUIREMENTS
     )
@@ -210,6 +212,8 @@ def _merge(clauses: Iterable[Clause]) -> Clause:
 
 
 def _clause(requirements: tuple[Requirement, ...], fields: frozenset[str]) -> Clause:
+    if len(requirements) == 1:
+        return Clause(requirements, fields, requirements[0].share)
     return Clause(requirements, fields, 1 - prod(1 - item.share for item in requirements))
 
 
@@ -297,17 +301,27 @@ def _marked(text: str) -> Text:
 def _text_leaf(field: Field, pieces: _Pieces) -> Clauses:
     """Clauses about one field, without those that every event or a number could satisfy."""
     clauses = []
-    last = _fold(field.path).rpartition(".")[2]
-    name = "" if is_often_array(last) else last
+    name, fields = _about(field.path)
     for texts in pieces:
-        folded = [
-            Text(_fold(text), at_start, at_end, name if at_start else "")
-            for text, at_start, at_end, _ in texts
-        ]
-        is_certain = all(item.text and not _could_be_number(item.text) for item in folded)
-        if is_certain and all(item.share < EVERY_EVENT for item in folded):
-            clauses.append(_clause(tuple(dict.fromkeys(folded)), frozenset((field.path,))))
+        folded = dict.fromkeys(
+            [
+                Text(_fold(text), at_start, at_end, name if at_start else "")
+                for text, at_start, at_end, _ in texts
+            ]
+        )
+        if any(not item.text or _could_be_number(item.text) for item in folded):
+            continue
+        clause = _clause(tuple(folded), fields)
+        if clause.share < EVERY_EVENT:
+            clauses.append(clause)
     return tuple(clauses)
+
+
+@lru_cache(maxsize=4096)
+def _about(path: str) -> tuple[str, frozenset[str]]:
+    """The name that texts are looked for with at the start of a field's value, and the field."""
+    last = _fold(path).rpartition(".")[2]
+    return "" if is_often_array(last) else last, frozenset((path,))
 
 
 def _scalar_leaf(field: Field, constant: int) -> Clauses:
