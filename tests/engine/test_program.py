@@ -35,11 +35,23 @@ def test_progress_counts_every_query():
     assert told == [(number, 6) for number in range(1, 7)]
 
 
+def breaths_of(*queries):
+    """How often is breathed while a program is made of them."""
+    breaths = []
+    Program(ruleset(*queries), breathe=lambda: breaths.append(1))
+    return len(breaths)
+
+
 def test_a_breath_is_taken_at_every_query_by_every_stage():
     """Its literals and its place in the prefilter; and at every rule for its indices."""
-    breaths = []
-    Program(ruleset(PAIR, SHELL, UNTIL), breathe=lambda: breaths.append(1))
-    assert len(breaths) == 2 * 6 + 3
+    assert breaths_of("any where true") == 3
+    assert breaths_of(PAIR, SHELL, UNTIL) >= 2 * 6 + 3
+
+
+def test_a_breath_is_taken_at_every_constant():
+    """A query of thousands takes as long as a hundred others."""
+    names = ", ".join(f'"program{number}.exe"' for number in range(100))
+    assert breaths_of(f"process where process.name in ({names})") >= 2 * 100
 
 
 def test_an_answer_is_remembered_for_the_values_that_were_asked_about():
