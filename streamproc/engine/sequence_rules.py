@@ -170,10 +170,7 @@ class SequenceRules:
         Returns:
             False when more has to be known: the record has to be decoded for ``offers``.
         """
-        known = self._groups.get(id(candidates))
-        if known is None or known.candidates is not candidates:
-            known = self._known_groups(candidates)
-        places = known.places
+        places = self._known_groups(candidates).places
         if places is None:
             return False
         if head is None:

@@ -135,13 +135,9 @@ class Lane:
                     break
                 last = held.ordinal if last is None else max(last, held.ordinal)
             self.arrived.popleft()
-        heap, frontier = self.heap, self.frontier
+        heap = self.heap
         while heap and (heap[0][0][0] < before_ns or (last is not None and heap[0][0] <= last)):
-            ordinal, held = heapq.heappop(heap)
-            held.is_released = True
-            if frontier is None or ordinal > frontier:
-                frontier = self.frontier = ordinal
-            yield held
+            yield self.pop()
 
     def pop(self) -> Held:
         """Give out the earliest event."""

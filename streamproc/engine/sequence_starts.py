@@ -27,13 +27,7 @@ from typing import Any, NamedTuple, Protocol
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import Scopes, SequenceMatch, result
-from streamproc.engine.sequence_scope import (
-    NEVER,
-    Held,
-    Prospects,
-    Scope,
-    Start,
-)
+from streamproc.engine.sequence_scope import NEVER, Held, Prospects, Scope, Start
 from streamproc.eql.sequence import NS_PER_MS, Completion, Hits, SequenceMachine, Step
 
 _PLANS_MAX = 8_192

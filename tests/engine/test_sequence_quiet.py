@@ -88,6 +88,11 @@ class Bench:
     def pass_time(self, at_ms: int) -> None:
         self._note(self.sequences.advance(NOW_MS + at_ms))
 
+    def in_the_end(self) -> list[tuple[int | None, ...]]:
+        """What is found when all that waits has taken its turn."""
+        self.pass_time(9_000)
+        return self.found
+
     def judge_anew(self) -> None:
         """The next event tells whether the host is quiet: nothing is known of those before it."""
         self.sequences.adopt(self.machines, self)
@@ -129,8 +134,7 @@ def test_what_follows_a_start_whose_turn_is_over_is_not_put_off(bench: Bench):
     bench.send("n", 2_000, 2_000)
     bench.assert_quiet(waiting=1)
     bench.send("b", 2_100, 2_100)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 2)]
+    assert bench.in_the_end() == [(0, 2)]
 
 
 def test_what_follows_a_partial_sequence_is_not_put_off(bench: Bench):
@@ -143,16 +147,14 @@ def test_what_follows_a_partial_sequence_is_not_put_off(bench: Bench):
     bench.send("n", 2_000, 2_000)
     bench.assert_quiet(waiting=1)
     bench.send("z", 2_100, 2_100)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 1, 3)]
+    assert bench.in_the_end() == [(0, 1, 3)]
 
 
 def test_what_follows_what_waits_is_not_put_off(bench: Bench):
     bench.send("a", 0, 0)
     bench.assert_quiet(waiting=1)
     bench.send("b", 10, 10)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 1)]
+    assert bench.in_the_end() == [(0, 1)]
 
 
 def test_a_start_after_what_may_follow_it_ends_the_quiet(bench: Bench):
@@ -160,29 +162,25 @@ def test_a_start_after_what_may_follow_it_ends_the_quiet(bench: Bench):
     bench.send("b", 10, 0)
     bench.assert_quiet(waiting=1)
     bench.send("a", 0, 10)
-    bench.pass_time(9_000)
-    assert bench.found == [(1, 0)]
+    assert bench.in_the_end() == [(1, 0)]
 
 
-def test_turns_are_taken_in_the_order_of_time(bench: Bench):
+@pytest.mark.parametrize(
+    "starts",
+    [
+        pytest.param([(600, 600, None), (500, 601, None)], id="time"),
+        pytest.param([(0, 0, 2), (0, 1, 1)], id="tiebreaker"),
+        pytest.param([(0, 0, None), (0, 1, 1)], id="without a tiebreaker the last of its time"),
+    ],
+)
+def test_turns_are_taken_in_order(bench: Bench, starts: list[tuple[int, int, int | None]]):
     """The latest start counts, not the one that came last."""
-    bench.send("a", 600, 600)
-    bench.send("a", 500, 601)
+    for start in starts:
+        bench.send("a", *start)
     bench.pass_time(3_000)
     bench.assert_quiet(waiting=0)
     bench.send("b", 3_000, 3_000)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 2)]
-
-
-def test_turns_of_one_time_are_taken_in_the_order_of_tiebreakers(bench: Bench):
-    bench.send("a", 0, 0, 2)
-    bench.send("a", 0, 1, 1)
-    bench.pass_time(3_000)
-    bench.assert_quiet(waiting=0)
-    bench.send("b", 3_000, 3_000)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 2)]
+    assert bench.in_the_end() == [(0, 2)]
 
 
 def test_tiebreakers_of_what_waited_before_the_quiet_count(bench: Bench):
@@ -194,18 +192,7 @@ def test_tiebreakers_of_what_waited_before_the_quiet_count(bench: Bench):
     bench.pass_time(3_000)
     bench.assert_quiet(waiting=0)
     bench.send("b", 3_000, 3_000)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 4)]
-
-
-def test_an_event_without_a_tiebreaker_is_the_last_of_its_time(bench: Bench):
-    bench.send("a", 0, 0)
-    bench.send("a", 0, 1, 1)
-    bench.pass_time(3_000)
-    bench.assert_quiet(waiting=0)
-    bench.send("b", 3_000, 3_000)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 2)]
+    assert bench.in_the_end() == [(0, 4)]
 
 
 def test_what_precedes_an_event_that_waited_long_enough_goes_with_it(bench: Bench):
@@ -214,8 +201,7 @@ def test_what_precedes_an_event_that_waited_long_enough_goes_with_it(bench: Benc
     bench.pass_time(1_600)
     assert bench.budget.waiting == 0
     bench.send("b", 1_600, 1_600)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 2)]
+    assert bench.in_the_end() == [(0, 2)]
 
 
 def test_what_belongs_before_a_turn_that_was_taken_quietly_is_late(bench: Bench):
@@ -377,8 +363,7 @@ def test_turns_are_in_time_after_a_restart(bench: Bench):
     bench.pass_time(1_601)
     assert bench.budget.waiting == 0
     bench.send("b", 1_601, 1_601)
-    bench.pass_time(9_000)
-    assert bench.found == [(0, 2)]
+    assert bench.in_the_end() == [(0, 2)]
 
 
 @pytest.mark.parametrize("buffer_max", [1, 3, 40])
