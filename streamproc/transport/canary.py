@@ -12,18 +12,17 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from streamproc.engine.canary import canary_event, canary_rule, new_token
 from streamproc.model import Output
 from streamproc.ops.counters import Counters
 from streamproc.ops.health import Health
-from streamproc.transport.faults import reason_of
+from streamproc.transport.faults import NO_TOPIC, reason_of
 
 logger = logging.getLogger(__name__)
 
 CANARY_HEADER = ("streamproc-canary", b"1")
-_NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
 
 
 class Canary:
@@ -108,5 +107,5 @@ class Canary:
 
     def _fail(self, topic: str, error: Any) -> None:
         self._counts.failed[reason_of(error)] += 1
-        way_out = "; streamproc topics create makes it" if error.code() in _NO_TOPIC else ""
+        way_out = "; streamproc topics create makes it" if error.code() in NO_TOPIC else ""
         logger.warning("the canary cannot write to %s: %s%s", topic, error.str(), way_out)

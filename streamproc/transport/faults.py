@@ -14,6 +14,9 @@ from confluent_kafka import KafkaError
 from streamproc.errors import StreamprocError
 from streamproc.refusals import refusal_of
 
+NO_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+"""There is no such topic: a broker says so, or the client after it has asked one."""
+
 
 class DeliveryFailedError(StreamprocError):
     """The broker refused an output for good; nothing may be committed any more."""

@@ -29,7 +29,7 @@ from streamproc.errors import ConfigError
 from streamproc.ops.counters import Counters, Partition
 from streamproc.refusals import refusal_of
 from streamproc.topics import SNAPSHOT_BYTES_MAX
-from streamproc.transport.faults import Verdict, commit_verdict
+from streamproc.transport.faults import NO_TOPIC, Verdict, commit_verdict
 from streamproc.transport.producer import Outgoing
 from streamproc.transport.state_sizes import StateSizes
 
@@ -386,7 +386,7 @@ class SequenceStore:
         name = self._topic.name
         found = consumer.list_topics(name, timeout=ASK_TIMEOUT_S).topics[name]
         absent = [number for number in numbers if number not in found.partitions]
-        if absent and (found.error is None or found.error.code() in _NO_TOPIC):
+        if absent and (found.error is None or found.error.code() in NO_TOPIC):
             numbered = ", ".join(map(str, absent))
             what = f"has no partition {numbered}" if found.partitions else "does not exist"
             raise ConfigError(
@@ -395,9 +395,6 @@ class SequenceStore:
             )
         if found.error is not None:
             raise KafkaException(found.error)
-
-
-_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 
 
 def _is_end(message: Any) -> bool:
