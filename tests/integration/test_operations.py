@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streamproc.engine.canary import RULE_ID
 from tests.integration.stream import make_stream, produce
-from tests.integration.worker import Worker, committed, read_all, total, wait_until
+from tests.integration.worker import Samples, Worker, committed, read_all, total, wait_until
 
 PARTITIONS = 3
 
@@ -27,6 +27,11 @@ def settings_for(bootstrap: str, create_topic, group: str) -> dict[str, str]:
         "session_timeout_s": "6",
         "commit_interval_s": "0.2",
     }
+
+
+def lags_of(samples: Samples) -> list[tuple]:
+    """The series that say how many records wait."""
+    return [key for key in samples if key[0] == "streamproc_consumer_lag_records"]
 
 
 def test_numbers_add_up_and_the_canary_comes_back(kafka, tmp_path):
@@ -46,6 +51,8 @@ def test_numbers_add_up_and_the_canary_comes_back(kafka, tmp_path):
             "all is processed",
             worker,
         )
+        # A partition without a committed offset has a lag from the next heartbeat on.
+        wait_until(lambda: len(lags_of(worker.samples())) == PARTITIONS, "lags are known", worker)
         samples = worker.samples()
         status = json.loads(worker.get("/status")[1])
         assert worker.get("/livez")[0] == 200
@@ -60,8 +67,7 @@ def test_numbers_add_up_and_the_canary_comes_back(kafka, tmp_path):
     assert sum(outcomes.values()) == consumed
     assert outcomes["canary"] >= samples[("streamproc_canary_received_total",)]
     assert consumed == len(stream.records) + outcomes["canary"]
-    lags = [key for key in samples if key[0] == "streamproc_consumer_lag_records"]
-    assert len(lags) == PARTITIONS
+    assert len(lags_of(samples)) == PARTITIONS
     assert [key[0] for key in samples].count("streamproc_consumer_lag_seconds") == PARTITIONS
     assert samples[("streamproc_canary_last_seen_timestamp_seconds",)] > 0
     assert status["ready"]
