@@ -3,6 +3,10 @@
 Law of the file: an answer is as of now or there is none. The consumer cannot be asked: what a
 fetch told may be old while the broker is out of reach, and a question would wait behind the
 fetches on its connection.
+
+Second law: whoever was not told an end asks by a new client. librdkafka's knows who leads a
+partition, and since when, and goes on asking so for minutes after a broker has said that it is
+old: "leader epoch is older than broker epoch", as after a broker was away for a moment.
 """
 
 from __future__ import annotations
@@ -22,6 +26,16 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 
 
+def end_of(answer: Any) -> int | None:
+    """Return the end in an answer of ``list_offsets``; None: it is not known.
+
+    Where a broker is connected and silent until the time is over, librdkafka gives an offset of
+    -1001, and no error.
+    """
+    offset = int(answer.offset)
+    return offset if offset >= 0 else None
+
+
 class PartitionEnds:
     """Asks for the ends of partitions.
 
@@ -34,7 +48,7 @@ class PartitionEnds:
         self._admin: AdminClient | None = None
 
     def renew(self) -> None:
-        """Use what the settings are now from the next question on."""
+        """Use a new client, of what the settings are now, from the next question on."""
         self._admin = None
 
     async def of(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -59,8 +73,12 @@ class PartitionEnds:
             return {}
         ends = {}
         for place, answer in zip(futures, answers, strict=True):
-            if isinstance(answer, BaseException):
-                logger.warning("%s[%d]: end is not known: %s", place.topic, place.partition, answer)
+            is_error = isinstance(answer, BaseException)
+            end = None if is_error else end_of(answer)
+            if end is None:
+                why = answer if is_error else "no answer in time"
+                logger.warning("%s[%d]: end is not known: %s", place.topic, place.partition, why)
+                self.renew()
             else:
-                ends[place.topic, place.partition] = int(answer.offset)
+                ends[place.topic, place.partition] = end
         return ends

@@ -6,7 +6,7 @@ then the lag matters. Whether anybody answers is how a broker outage is told fro
 
 librdkafka says once that a right is gone, and nothing when it is back; so rights are asked for.
 While another client is refused, each question goes over a new connection: whoever was connected
-before a password changed proves nothing.
+before a password changed proves nothing. So it does after ends were not told (see ``ends``).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from streamproc.ops.counters import Counters, Partition
 from streamproc.ops.health import Health
 from streamproc.refusals import refusal_of
 from streamproc.transport.broker_errors import GROUP, TOPICS, BrokerErrors
+from streamproc.transport.ends import end_of
 
 logger = logging.getLogger(__name__)
 
@@ -121,16 +122,16 @@ class Probe:
         futures = admin.list_offsets(wanted, request_timeout=TIMEOUT_S)
         wait(futures.values(), 2 * TIMEOUT_S)
         for place, future in futures.items():
-            if not future.done():
-                continue
-            error = future.exception()
-            if error is None:
-                has_answered = True
-                if (lag := lags.get((place.topic, place.partition))) is not None:
-                    lag.end = int(future.result().offset)
-            elif is_answer(error):
-                has_answered = True
+            error = future.exception() if future.done() else None
+            end = end_of(future.result()) if future.done() and error is None else None
+            if end is None:
+                self._is_stale = True
+                has_answered |= error is not None and is_answer(error)
                 logger.debug("%s[%d]: end not known: %s", place.topic, place.partition, error)
+                continue
+            has_answered = True
+            if (lag := lags.get((place.topic, place.partition))) is not None:
+                lag.end = end
         if has_answered:
             self._health.brokers_at_s = self._health.clock()
             self._errors.worked("probe")

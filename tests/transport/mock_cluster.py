@@ -12,7 +12,8 @@ from pathlib import Path
 
 import confluent_kafka
 
-PRODUCE, OFFSET_COMMIT = 0, 8  # Kafka's API keys
+PRODUCE, LIST_OFFSETS, OFFSET_COMMIT = 0, 2, 8  # Kafka's API keys
+HANG_MS = 600_000
 
 
 def _library() -> ctypes.CDLL:
@@ -30,6 +31,7 @@ def _library() -> ctypes.CDLL:
     lib.rd_kafka_mock_topic_create.argtypes = [pointer, text, number, number]
     lib.rd_kafka_mock_broker_set_down.argtypes = [pointer, ctypes.c_int32]
     lib.rd_kafka_mock_broker_set_up.argtypes = [pointer, ctypes.c_int32]
+    lib.rd_kafka_mock_broker_set_rtt.argtypes = [pointer, ctypes.c_int32, number]
     lib.rd_kafka_mock_group_initial_rebalance_delay_ms.argtypes = [pointer, ctypes.c_int32]
     lib.rd_kafka_mock_push_request_errors_array.argtypes = [
         pointer,
@@ -69,6 +71,10 @@ class MockCluster:
     def up(self) -> None:
         """Bring the broker back."""
         self._lib.rd_kafka_mock_broker_set_up(self._cluster, 1)
+
+    def hang(self) -> None:
+        """Let the broker take requests and answer none, for longer than any test lasts."""
+        self._lib.rd_kafka_mock_broker_set_rtt(self._cluster, 1, HANG_MS)
 
     def refuse(self, api_key: int, *codes: int) -> None:
         """Answer the next requests of a kind with these error codes, one each (0: no error)."""
