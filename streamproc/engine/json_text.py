@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from streamproc.eql.frequency import ends_common_key, share_of_text
-from streamproc.eql.literals import Key, Requirement, Scalar, Text
+from streamproc.eql.literals import Key, NonAscii, Requirement, Scalar, Text
 
 MAX_BYTES: Final = 100
 """Longer texts are cut: what follows a hundred bytes hardly tells events apart."""
@@ -32,6 +32,8 @@ MIN_BYTES: Final = 2
 COLON_SPACE: Final = b'": '
 """How the commonest JSON that is not compact separates a name from its value."""
 
+_UNICODE_ESCAPE: Final = rb"\u"  # also what follows a backslash that is written as two
+_ASCII_ESCAPES: Final = re.compile(rb"\\u00([2-7][0-9A-Fa-f])")
 _PLAIN: Final = 4  # characters that make a piece worth keeping on its own
 # Runs of printable ASCII: control and other characters may be written as they like.
 _PRINTABLE: Final = re.compile(r"[ -~]+")
@@ -71,6 +73,8 @@ class JsonText(NamedTuple):
 
 def json_text(requirement: Requirement) -> JsonText | None:
     """What to look for in a record for ``requirement``; None if every record may satisfy it."""
+    if isinstance(requirement, NonAscii):
+        return None  # a class of bytes is no text; ``may_be_non_ascii`` looks for it
     if isinstance(requirement, Key):
         return _key(requirement)
     if isinstance(requirement, Scalar):
@@ -232,10 +236,33 @@ def escapes(texts: Iterable[str]) -> list[bytes]:
     return [*found, rb"\\/"] if "/" in characters else found
 
 
+def may_be_non_ascii(value: bytes) -> bool:
+    r"""Whether a record may hold a character beyond ASCII, as itself or as ``\uXXXX``."""
+    return not value.isascii() or _UNICODE_ESCAPE in value
+
+
 def _both_cases(texts: Iterable[str]) -> set[str]:
     held = set("".join(texts))
     both = held | {c.upper() for c in held} | {c.lower() for c in held}
     return {c for c in both if c.isascii()}
+
+
+def unescaped(value: bytes) -> bytes | None:
+    r"""``value`` with ``\/`` and the ``\u00XX`` of printable ASCII written as in canonical JSON.
+
+    At a tenth of the cost of ``canonical``. None where a backslash that is written as two stands
+    before what may be no escape then.
+    """
+    if rb"\\/" in value or rb"\\u00" in value:
+        return None
+    value = value.replace(rb"\/", b"/")
+    codes = set(_ASCII_ESCAPES.findall(value))
+    # Backslashes come last: what they stand before is no escape.
+    for code in sorted(codes, key=lambda code: code.lower() == b"5c"):
+        character = chr(int(code, 16))
+        plain = f"\\{character}" if character in '\\"' else character
+        value = value.replace(rb"\u00" + code, plain.encode())
+    return value
 
 
 def canonical(value: bytes) -> bytes | None:

@@ -5,7 +5,8 @@ candidates; the reverse is not promised. Every record gets one answer, whatever 
 
 How: the requirements of all rules become one Hyperscan database. Each rule is filed under its
 rarest clause; a hit of that clause brings the rule up, and its other clauses are looked up
-among the hits. A record that writes what the literals contain in a roundabout way (``\u0077`` for
+among the hits. Of rules that ask for a character beyond ASCII, a record of ASCII alone is no
+candidate. A record that writes what the literals contain in a roundabout way (``\u0077`` for
 ``w``, a space after a colon) is found by expressions for that, rewritten and scanned again.
 
 Where the rules' rarest literals are rare enough, a first scan runs over many records at once
@@ -14,13 +15,11 @@ Where the rules' rarest literals are rare enough, a first scan runs over many re
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from streamproc.engine.first_scan import FirstScan
 from streamproc.engine.json_text import (
@@ -30,21 +29,26 @@ from streamproc.engine.json_text import (
     canonical,
     escape_expression,
     json_text,
+    may_be_non_ascii,
     spacings,
+    unescaped,
 )
 from streamproc.engine.literal_database import database
-from streamproc.eql.literals import Clause, Clauses
+from streamproc.eql.literals import Clause, Clauses, NonAscii, Requirement
 from streamproc.ruleset.breath import Breathe, go_on
 
-# Costs per record, in units of what one more long literal costs a scan (about a nanosecond).
-RULE_COST: Final = 5_000
+# Costs per record, nanoseconds.
+RULE_COST: Final = 10_000
 """What one candidate costs: reading the record's fields that it asks for, and evaluating it."""
 
-HIT_COST: Final = 200
+HIT_COST: Final = 700
 """One literal that is hit: a call from Hyperscan into Python, and its place among the hits."""
 
-SHORT_COST: Final = 10
-"""A literal of fewer than ``SHORT_BYTES``: the scan mistakes other texts for it."""
+LITERAL_COST: Final = 10
+"""One more literal to look for."""
+
+SHORT_COST: Final = 60
+"""The same of fewer than ``SHORT_BYTES``: the scan mistakes other texts for it."""
 
 SHORT_BYTES: Final = 7
 
@@ -57,7 +61,6 @@ _MEMO_SIZE: Final = 8192  # sets of hits whose candidates are remembered
 # record (hex digits cost that search half again); which character it is, is looked at in a hit.
 _ESCAPES: Final = rb"\\u00"
 _ESCAPES_AND_SLASH: Final = rb"\\(u00|/)"
-_BACKSLASH_SLASH: Final = rb"\\/"
 
 
 class Entry(NamedTuple):
@@ -103,10 +106,12 @@ class Prefilter:
 
     def __init__(self, rule_clauses: Sequence[Clauses], breathe: Breathe = go_on) -> None:
         self._clauses = tuple(tuple(rule) for rule in rule_clauses)
-        literals = _Literals(chain.from_iterable(self._clauses), breathe)
+        literals = _Literals(self._clauses, breathe)
         self._all = tuple(range(len(self._clauses)))
         self._is_small = sum(_size(rule) for rule in self._clauses) <= SMALL_RULE_SET
         self._always: list[int] = []
+        self._non_ascii: set[int] = set()
+        self._in_ascii: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._kept: list[tuple[Clause, ...]] = []
         self._entries: dict[int, list[Entry]] = {}
         self._share = 0.0  # of the records that the rarest clauses bring up, as far as is guessed
@@ -129,15 +134,14 @@ class Prefilter:
         all_of: set[int] = set()
         any_of: list[frozenset[int]] = []
         kept = []
-        passing = 1.0
+        non_ascii = [clause for clause in clauses if _is_non_ascii(clause)]
+        if non_ascii:
+            self._non_ascii.add(position)
         for clause in clauses:
-            saved = passing * (1 - min(clause.share, 0.99)) * RULE_COST
-            is_kept = not trigger or self._is_small
-            ids = literals.ids(clause, math.inf if is_kept else saved)
+            ids = literals.ids(clause, at_any_cost=not trigger or self._is_small)
             if not ids:
                 continue
             kept.append(clause)
-            passing *= min(clause.share, 1.0)
             if not trigger:
                 trigger = ids
                 self._share = min(1.0, self._share + clause.share)
@@ -145,7 +149,7 @@ class Prefilter:
                 all_of |= ids
             else:
                 any_of.append(ids)
-        self._kept.append(tuple(kept))
+        self._kept.append((*kept, *non_ascii))
         if not trigger:
             self._always.append(position)
         entry = Entry(position, frozenset(all_of), tuple(any_of))
@@ -187,11 +191,15 @@ class Prefilter:
             Pairs of index in ``values`` and ascending rule positions, by index; records that
             no rule can match are left out.
         """
-        if self._full is None:
-            return [(index, self._all) for index in range(len(values))] if self._all else []
+        if not self._all:
+            return []
+        rules_of = self._rules if self._full is not None else self._every_rule
+        non_ascii = self._non_ascii
         found = []
         for index in self._suspects(values):
-            rules = self._rules(values[index])
+            rules = rules_of(values[index])
+            if rules and not non_ascii.isdisjoint(rules) and not may_be_non_ascii(values[index]):
+                rules = self._left_in_ascii(rules)
             if rules:
                 found.append((index, rules))
         return found
@@ -208,6 +216,20 @@ class Prefilter:
         return Explanation((), None, reason)
 
     # One record ------------------------------------------------------------------------
+
+    def _every_rule(self, _: bytes) -> tuple[int, ...]:
+        """Candidate rules where no rule has a literal."""
+        return self._all
+
+    def _left_in_ascii(self, rules: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the candidates that a record of ASCII alone may match."""
+        left = self._in_ascii.get(rules)
+        if left is None:
+            if len(self._in_ascii) >= _MEMO_SIZE:
+                self._in_ascii.clear()
+            left = tuple(rule for rule in rules if rule not in self._non_ascii)
+            self._in_ascii[rules] = left
+        return left
 
     def _rules(self, value: bytes) -> tuple[int, ...]:
         """Candidate rules of one record, scanned alone."""
@@ -237,11 +259,10 @@ class Prefilter:
         The two commonest ways that are not plain have a short cut.
         """
         if self._escape in hits and self._hides(value):
-            if _BACKSLASH_SLASH in value:  # may be a backslash and a slash
+            plain = unescaped(value)
+            if plain is None:
                 return self._canonical_hits(value)
-            value = value.replace(rb"\/", b"/")
-            if self._hides(value):
-                return self._canonical_hits(value)
+            value = plain
             hits = self._scan(value)
         if self._spacing not in hits:
             return hits
@@ -275,27 +296,27 @@ class Prefilter:
 class _Literals:
     """Everything that is looked for, numbered; equal expressions share a number."""
 
-    def __init__(self, clauses: Iterable[Clause], breathe: Breathe) -> None:
+    def __init__(self, rule_clauses: Iterable[Clauses], breathe: Breathe) -> None:
         self._breathe = breathe
-        self._uses = Counter(clause.requirements for clause in clauses)
+        self._saved = _saved(rule_clauses)
         self.expressions: dict[bytes, int] = {}
         self.texts: dict[int, JsonText] = {}  # by number; array starts have none
         self.characters: set[str] = set()
         self.names: set[str] = set()
         self._by_clause: dict[tuple[object, ...], tuple[JsonText, ...]] = {}
 
-    def ids(self, clause: Clause, worth: float) -> frozenset[int]:
+    def ids(self, clause: Clause, *, at_any_cost: bool) -> frozenset[int]:
         """Numbers of the literals of which one must occur; empty if any record may pass.
 
-        Also empty if the clause's new literals cost more than ``worth``; what they cost is
-        shared by all rules that have the clause.
+        Unless they are wanted at any cost, also empty if new literals cost more than they save.
         """
         known = self._by_clause.get(clause.requirements)
         if known is None:
             known = tuple(_without_longer(clause, self._breathe))
             self._by_clause[clause.requirements] = known
         new = sum(_cost(text) for text in known if text.expression not in self.expressions)
-        if new and new + HIT_COST * clause.share > worth * self._uses[clause.requirements]:
+        cost = new + HIT_COST * clause.share if new else 0
+        if cost > self._saved[clause.requirements] and not at_any_cost:
             return frozenset()
         found = [text.expression for text in known]
         for text in known:
@@ -309,8 +330,24 @@ class _Literals:
         return frozenset(self.expressions[expression] for expression in found)
 
 
+def _saved(rule_clauses: Iterable[Clauses]) -> Counter[tuple[Requirement, ...]]:
+    """What each clause saves, of all rules that have it, once their rarer ones are looked up."""
+    saved: Any = Counter()
+    for clauses in rule_clauses:
+        passing = 1.0
+        for clause in clauses:
+            share = min(clause.share, 1.0)
+            saved[clause.requirements] += passing * (1 - share) * RULE_COST
+            passing *= share
+    return cast("Counter[tuple[Requirement, ...]]", saved)
+
+
+def _is_non_ascii(clause: Clause) -> bool:
+    return all(isinstance(item, NonAscii) for item in clause.requirements)
+
+
 def _cost(text: JsonText) -> int:
-    return 1 if text.is_plain and len(text.plain) >= SHORT_BYTES else SHORT_COST
+    return LITERAL_COST if text.is_plain and len(text.plain) >= SHORT_BYTES else SHORT_COST
 
 
 def _size(clauses: Clauses) -> int:

@@ -45,12 +45,11 @@ Two arrays of 300 values stay below it. Without a bound one crafted event with t
 """
 
 _SCRIPT_COST = 12
-# Constants of these hardly ever tell events apart that the prefilter has let through: they are
-# cheap, and still come after what does.
+# Constants of these hardly ever tell events apart that the prefilter has let through: they come
+# after whatever does, at any cost.
 _GUARDS = frozenset(
     {"event.action", "event.category", "event.kind", "event.type", "host.os.type", "host.os.family"}
 )
-_GUARD_COST = 2
 # An ``or`` of so many conditions on one field is looked up instead of tried one by one.
 _BRANCHES_MIN = 3
 _LOOKUP_COST = 2
@@ -78,12 +77,14 @@ class Lookup(NamedTuple):
 class Leaf(NamedTuple):
     """A matcher and about what it costs; 1 is one field and a set look-up.
 
-    ``lookups`` are conditions without which it cannot match.
+    ``lookups`` are conditions without which it cannot match. What ``is_guard`` is hardly ever false
+    where the rest of an ``and`` is true.
     """
 
     matcher: Matcher
     cost: int
     lookups: tuple[Lookup, ...] = ()
+    is_guard: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,11 @@ def _compile(expr: Expr, options: CompileOptions) -> Leaf:
             inner = _compile(operand, options)
             return Leaf(_compile_not(inner.matcher), inner.cost)
         case And(terms):
-            return _compile_all(sorted(_compile_terms(terms, options), key=lambda leaf: leaf.cost))
+            leaves = _compile_terms(terms, options)
+            return _compile_all(sorted(leaves, key=attrgetter("is_guard", "cost")))
         case Or(terms):
-            return _compile_any(sorted(_compile_terms(terms, options), key=lambda leaf: leaf.cost))
+            leaves = _compile_terms(terms, options)
+            return _compile_any(sorted(leaves, key=attrgetter("cost")))
     return _compile_shared(expr, options)
 
 
@@ -305,11 +308,11 @@ def _compile_leaf(expr: Expr, kinds: Mapping[str, FieldType], options: CompileOp
         path = field_path(bare.path)
         if isinstance(expr, Comparison) and expr.right == Literal(None):
             return Leaf(lambda event: not event.read(path), 1)
-        guard = _GUARD_COST if bare.path in _GUARDS else 0
+        is_guard = bare.path in _GUARDS
         test = _bare_test(expr, Columns((bare.path,), kinds))
         exact = test.exact
         lookups = () if exact is None else (Lookup(path, test.source, frozenset(exact)),)
-        return Leaf(_compile_field_leaf(path, test), test.cost + guard, lookups)
+        return Leaf(_compile_field_leaf(path, test), test.cost, lookups, is_guard)
 
 
 def _bare_field(expr: Expr) -> Field | None:

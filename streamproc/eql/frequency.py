@@ -10,11 +10,15 @@ carries, and constants that Windows, Linux and macOS hosts repeat all day.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
 EVERY_EVENT: Final = 1.0
 """The share of a text or key that tells nothing: a requirement for it is dropped."""
+
+NON_ASCII_SHARE: Final = 0.1
+"""Share of the events with a character beyond ASCII in some value."""
 
 _COMMON_KEYS: Final = """
 @timestamp action address agent architecture args args_count as build bytes category city_name
@@ -52,7 +56,10 @@ c:\windows\system32\.exe|/usr/bin/|unknown|high|medium|low|system|root|default|n
 """Constants that whole classes of events share: useful as a second condition only."""
 
 _CLASSES: Final = {
-    **dict.fromkeys(("file", "network", "end", "svchost.exe", "s-1-5-18"), 0.4),
+    "process": 0.97,
+    "s-1-5-18": 0.9,
+    **dict.fromkeys(("start", "windows"), 0.7),
+    **dict.fromkeys(("file", "network", "end", "linux", "svchost.exe"), 0.4),
     **dict.fromkeys(("creation", "change", "deletion", "exec", "registry", "library"), 0.3),
     **dict.fromkeys(("macos", "dns", "fork", "executed", "connection_attempted"), 0.2),
 }
@@ -77,9 +84,12 @@ microsoft corporation|operating system|microsoft windows publisher|google llc|.e
 bash|sh|dash|zsh|sshd|cron|crond|systemd|sudo|python3|python|perl|node|java|curl|grep|sed|awk|
 cat|ls|ps|date|id|uname|whoami|hostname|apache2|nginx|docker|containerd|runc|/applications/|
 /system/library/|/library/|launchd|xpcproxy|com.apple.|http|https|.com|.local|.json|.log|
-tcp|udp|ipv4|ipv6|localhost|production|endpoint.events.process|endpoint.events.file|
+tcp|udp|ipv4|ipv6|localhost|unset|production|endpoint.events.process|endpoint.events.file|
 endpoint.events.network|logs-endpoint|elastic endpoint|elastic agent|elastic-agent
 """
+
+_SWITCH: Final = re.compile("[-/][a-z0-9]")
+"""An option of a command line, of one letter."""
 
 _START: Final = "\x02"
 _END: Final = "\x03"
@@ -89,6 +99,7 @@ _SMALL_SHARE: Final = 0.5
 _NUMBER_SHARE: Final = 0.2
 _GUARD_SHARE: Final = 0.9
 _ROUTINE_SHARE: Final = 0.15
+_SWITCH_SHARE: Final = 0.2
 # Share of ~3 kB events that hold a given text of so many characters by chance, judged from
 # how often pieces of that length repeat in endpoint events; an anchored side counts as one
 # more character, since few values begin or end there.
@@ -144,6 +155,8 @@ def share_of_text(text: str, at_start: bool, at_end: bool) -> float:
         return EVERY_EVENT
     if at_start and at_end and text in _CLASSES:
         return _CLASSES[text]
+    if at_start and at_end and _SWITCH.fullmatch(text):
+        return _SWITCH_SHARE
     length = len(text) + at_start + at_end
     by_length = _BY_LENGTH[length] if length < len(_BY_LENGTH) else _LONG_SHARE
     if bounded in _GUARD_TEXT:

@@ -5,7 +5,7 @@ without a text (a missing field under ``not``, a number that is written in sever
 operator that is not understood), nothing is required. ``()`` means that any event may match.
 
 It knows nothing of JSON: a ``Text`` is part of a field's value, a ``Key`` part of its name, a
-``Scalar`` a number or boolean under a name.
+``Scalar`` a number or boolean under a name, a ``NonAscii`` a character of a value.
 Upper and lower case are never told apart; every text is kept with ASCII letters lowered.
 """
 
@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from streamproc.eql.frequency import (
     EVERY_EVENT,
+    NON_ASCII_SHARE,
     SHARE_UNDER_NAME,
     is_often_array,
     share_of_constant,
@@ -41,13 +42,16 @@ from streamproc.eql.nodes import (
     Or,
     PatternMatch,
 )
-from streamproc.eql.regex_literals import END, START, regex_clauses
+from streamproc.eql.regex_literals import END, START, needs_non_ascii, regex_clauses
 
 MAX_REQUIREMENTS: Final = 4096
 """A clause with more alternatives than this is left out (the largest known has 2,609)."""
 
 MAX_CLAUSES: Final = 24
 """Clauses kept per query, rarest first; more of them hardly narrow the candidates."""
+
+MAX_ROUNDS: Final = 2
+"""Of an ``or``, so many clauses are made: of its branches' rarest ones, of the next, and so on."""
 
 _SCALAR_MAX: Final = 10**9  # what rounds to a larger one may begin with other digits
 
@@ -109,7 +113,21 @@ class Scalar(NamedTuple):
         return f"{self.name} {self.constant}"
 
 
-Requirement: TypeAlias = Text | Key | Scalar
+class NonAscii(NamedTuple):
+    """Some value of a field whose path ends in ``name`` has a character beyond ASCII."""
+
+    name: str
+
+    @property
+    def share(self) -> float:
+        """Estimated share of all events (0 to 1) that satisfy this."""
+        return NON_ASCII_SHARE
+
+    def __str__(self) -> str:
+        return "a character beyond ASCII"
+
+
+Requirement: TypeAlias = Text | Key | Scalar | NonAscii
 
 
 class Clause(NamedTuple):
@@ -159,7 +177,8 @@ def _holds(expr: Expr) -> Clauses:
         case PatternMatch(op, operand, patterns):
             pieces = _regex if op.startswith("regex") else _wildcard
             texts = [pattern.value for pattern in patterns]
-            return _constants(operand, texts, op in (":", "like~", "regex~"), pieces)
+            clauses = _constants(operand, texts, op in (":", "like~", "regex~"), pieces)
+            return clauses + _non_ascii(op, operand, texts) if pieces is _regex else clauses
         case Call():
             return _call(expr)
         case Field():
@@ -184,13 +203,18 @@ def _fails(expr: Expr) -> Clauses:
 
 
 def _any_of(branches: Sequence[Clauses]) -> Clauses:
-    """Clauses of "one of these": the rarest of each branch, and again for each shared field."""
+    """Clauses of "one of these": the rarest of each branch, those next to them, and so on.
+
+    And again for each shared field.
+    """
     if not all(branches):
         return _NOTHING
     if len(branches) == 1:
         return branches[0]
-    merged = [_merge([min(branch, key=_share) for branch in branches])]
-    if max(map(len, branches)) > 1:
+    ranked = [sorted(branch, key=_share) for branch in branches]
+    rounds = min(max(map(len, ranked)), MAX_ROUNDS)
+    merged = [_merge([b[min(place, len(b) - 1)] for b in ranked]) for place in range(rounds)]
+    if rounds > 1:
         shared = set.intersection(*({clause.fields for clause in branch} for branch in branches))
         for fields in sorted(shared, key=sorted):
             about = [[c for c in branch if c.fields == fields] for branch in branches]
@@ -292,6 +316,17 @@ def _regex(pattern: str) -> _Pieces:
     """``regex``: whatever the expression surely requires."""
     clauses = regex_clauses(pattern) or ()
     return [[_marked(text) for text in sorted(texts)] for texts in clauses]
+
+
+def _non_ascii(op: str, operand: Expr, patterns: Sequence[object]) -> Clauses:
+    """The clause of a value that no regular expression of the list matches in ASCII alone."""
+    texts = [pattern for pattern in patterns if isinstance(pattern, str)]
+    if not isinstance(operand, Field) or len(texts) < len(patterns):
+        return _NOTHING
+    if not needs_non_ascii(texts, op == "regex~"):
+        return _NOTHING
+    name = _fold(operand.path).rpartition(".")[2]
+    return (_clause((NonAscii(name),), frozenset((operand.path,))),)
 
 
 def _marked(text: str) -> Text:

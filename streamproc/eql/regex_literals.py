@@ -9,8 +9,19 @@ and last texts are tied to the ends of the value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Final, NamedTuple, TypeAlias
+
+from streamproc.eql.lucene_syntax import (
+    Chars,
+    Concat,
+    Intersection,
+    Node,
+    Repeat,
+    Union,
+    parse_lucene,
+)
 
 START: Final = "\x02"
 END: Final = "\x03"
@@ -18,6 +29,7 @@ END: Final = "\x03"
 
 _MAX_TEXTS: Final = 128  # texts of one alternation; a larger product is cut into two clauses
 _MAX_CLASS: Final = 4  # members of a class that is spelled out
+_ASCII_MAX: Final = 0x7F
 _MAX_DEPTH: Final = 50  # nested groups
 _SPECIAL: Final = frozenset('~&@#<>"]{}')
 _MARKS: Final = frozenset((START, END))
@@ -53,6 +65,30 @@ def regex_clauses(pattern: str) -> tuple[Texts, ...] | None:
     except _UnsureError:
         return None
     return facts.clauses
+
+
+def needs_non_ascii(patterns: Sequence[str], is_insensitive: bool) -> bool:
+    """Whether every value that matches one of the patterns has a character beyond ASCII.
+
+    Also false for patterns that are wrong: the compiler says so, and where.
+    """
+    try:
+        return _is_beyond_ascii(parse_lucene("|".join(patterns), is_insensitive))
+    except ValueError:
+        return False
+
+
+def _is_beyond_ascii(node: Node) -> bool:
+    match node:
+        case Chars(ranges):
+            return all(low > _ASCII_MAX for low, _ in ranges)
+        case Concat(parts) | Intersection(parts):
+            return any(map(_is_beyond_ascii, parts))
+        case Union(parts):
+            return all(map(_is_beyond_ascii, parts))
+        case Repeat(operand, low):
+            return low > 0 and _is_beyond_ascii(operand)
+    return False
 
 
 class _Reader:

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamproc.engine.json_text import (
     MAX_BYTES,
@@ -15,6 +17,8 @@ from streamproc.engine.json_text import (
     escape_expression,
     escapes,
     json_text,
+    may_be_non_ascii,
+    unescaped,
 )
 from streamproc.eql.literals import Key, Requirement, Scalar, Text
 
@@ -190,6 +194,51 @@ def test_escape_expression(texts: list[str], record: bytes, expected: bool) -> N
     assert (re.search(expression, record) is not None) is expected
     one_by_one = any(re.search(each, record, re.IGNORECASE) for each in escapes(texts))
     assert one_by_one is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (rb'"a\/b\u002Fc\u002fd"', b'"a/b/c/d"'),
+        (rb'"\u0022\u005c\u005C"', rb'"\"\\\\"'),
+        (rb'"\u005cu0041\u0041"', rb'"\\u0041A"'),
+        (rb'"\u005c\/\u0022/"', rb'"\\/\"/"'),
+        (rb'"\u000a\u00e9\u2028\n"', rb'"\u000a\u00e9\u2028\n"'),
+        (rb'"\\/"', None),
+        (rb'"\\u0041"', None),
+        (rb'"\\\u0041"', None),
+    ],
+)
+def test_unescaped(value: bytes, plain: bytes | None) -> None:
+    """Backslashes and quotes keep theirs; where a backslash is written as two it is not sure."""
+    assert unescaped(value) == plain
+
+
+ESCAPED = [r"\/", r"\u002f", r"\u005c", r"\u005C", r"\u0022", r"\"", r"\\", r"\n", r"\u0041"]
+PIECES = [*ESCAPED, r"\u00e9", r"\u0075", r"\u0030", r"\t", r"\b", "/"]
+SPELLINGS = st.lists(st.sampled_from([*PIECES, "u0041", "u005c", "0041", "A", "é"]), max_size=12)
+
+
+@settings(deadline=None)
+@given(spelling=SPELLINGS)
+def test_unescaped_is_the_same_text(spelling: list[str]) -> None:
+    """In the way in which canonical JSON writes ASCII."""
+    value = f'"{"".join(spelling)}"'.encode()
+    plain = unescaped(value)
+    if plain is None:
+        assert rb"\\" in value
+        return
+    assert orjson.loads(plain) == orjson.loads(value)
+    assert not re.search(rb"(?<!\\)(\\\\)*\\(/|u00[2-7])", plain)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(b'"abc"', False), ('"é"'.encode(), True), (rb'"\u00e9"', True), (rb'"C:\\Users"', False)],
+)
+def test_non_ascii(value: bytes, expected: bool) -> None:
+    """As itself or escaped."""
+    assert may_be_non_ascii(value) is expected
 
 
 def test_no_texts_no_escapes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
 
 import hyperscan
@@ -161,13 +162,13 @@ def test_a_value_with_a_spaced_colon() -> None:
 
 def test_a_record_that_cannot_be_rewritten_is_for_every_rule() -> None:
     """So that it is decoded, and its fault reported."""
-    value = rb'{"file":{"path":"\u002fetc'
+    value = rb'{"file":{"path":"\\\u002fetc'
     assert rules_for(value, SLASH, WORKER) == (0, 1)
 
 
 def test_an_overwritten_key_is_no_candidate_after_rewriting() -> None:
     """A rewritten record has what the decoder keeps of it: the last of equal keys."""
-    value = rb'{"file.path":"/etc/shadow","file.path":"\u002fx"}'
+    value = rb'{"file.path":"/etc/shadow","file.path":"\\\u002fx"}'
     assert rules_for(value, SLASH) == ()
 
 
@@ -296,6 +297,36 @@ def test_remembered_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         )
         assert prefilter.candidates([value]) == [(0, tuple(sorted({number, (number + 1) % 20})))]
         assert len(prefilter._memo) <= 4
+
+
+UNICODE = 'any where process.args : "certutil" and process.command_line regex ".*[à-ÿ].*"'
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("certutil -decode", False),
+        ("certutil /dëcode", True),
+        (r"certutil C:\Users", False),
+        (r"certutil C:\users", True),  # a backslash and a u: it might be an escape
+    ],
+)
+def test_a_character_beyond_ascii(line: str, expected: bool) -> None:
+    """A rule that asks for one is no candidate for records that have none."""
+    record = {"process": {"args": ["certutil"], "command_line": line}}
+    rules = (0,) if expected else ()
+    for value in (orjson.dumps(record), json.dumps(record).encode()):
+        assert rules_for(value, UNICODE) == rules
+        assert rules_for(value, UNICODE, 'any where process.args : "certutil"') == (*rules, 1)
+
+
+def test_nothing_but_a_character_beyond_ascii() -> None:
+    """It may be all that a rule asks for."""
+    prefilter = Prefilter(clauses('any where name regex "[à-ÿ]+"', OPEN))
+    records = ['{"name":"éé"}'.encode(), b'{"name":"ee"}']
+    assert prefilter.candidates(records) == [(0, (0, 1)), (1, (1,))]
+    assert prefilter.describe(0).trigger == "name: a character beyond ASCII"
+    assert Prefilter(clauses('any where name regex "[à-ÿ]+"')).candidates(records) == [(0, (0,))]
 
 
 def test_describe() -> None:

@@ -88,6 +88,15 @@ def required(condition: str) -> set[str]:
             '(name : "sh" and args : "longer1") or (name : "rm" and args : "longer2")',
             {'"longer1" | "longer2"', '"rm" | "sh"'},
         ),
+        # And one over what comes next in each branch.
+        (
+            '(args : "longer1" and name : "sh.x") or (name : "rm.x" and path : "longer2")',
+            {'"longer1" | "longer2"', '"rm.x" | "sh.x"'},
+        ),
+        (
+            '(args : "unset" and args : "histfile") or name : "longer"',
+            {'"histfile" | "longer"', '"longer" | "unset"'},
+        ),
         # What a number, a boolean or a number's text might satisfy is not required.
         ('id == "5"', set()),
         ('id : "*1.5e-3*"', set()),
@@ -125,6 +134,11 @@ def required(condition: str) -> set[str]:
         # Regular expressions.
         ('path regex "/var/run/\\\\w+\\\\.(pid|lock)"', {'"/var/run/*"', '"*.lock" | "*.pid"'}),
         ('path regex ("ab.cd9", "x~y")', set()),
+        ('path regex~ ".*[à-ÿ]+.*"', {"a character beyond ASCII"}),
+        ('path regex ("é.*", "à.*")', {"a character beyond ASCII", '"à*" | "é*"'}),
+        ('path regex ("é.*", "a.*")', set()),
+        ('not path regex "é"', set()),
+        ('substring(path, 1) regex "é"', set()),
     ],
 )
 def test_required(condition: str, expected: set[str]) -> None:

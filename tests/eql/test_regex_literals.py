@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamproc.eql.regex import compile_regex
-from streamproc.eql.regex_literals import END, START, regex_clauses
+from streamproc.eql.regex_literals import END, START, needs_non_ascii, regex_clauses
 
 
 def shown(pattern: str) -> list[list[str]] | None:
@@ -100,3 +100,43 @@ def test_every_matching_value_has_the_texts(patterns: list[str]) -> None:
         bounded = START + value + END
         for texts in clauses:
             assert any(text in bounded for text in texts), (pattern, value, texts)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["[à-ÿ]"], True),
+        ([".*[ʰ-˿ᴬ-ᶻ]+.*"], True),
+        (["a[é]{2,}b"], True),
+        (["é|à", "ü"], True),
+        (["[^\x00-\x7f]"], True),
+        ([".*~([a-z]*)&é"], True),
+        (["é", "e"], False),
+        (["é|e"], False),
+        (["[à-ÿ]*"], False),
+        (["é?"], False),
+        (["[a-ÿ]"], False),
+        (["[^a]"], False),
+        (["~(é)"], False),
+        (["(é", "é)"], True),
+        (["(é"], False),  # wrong
+    ],
+)
+def test_non_ascii(patterns: list[str], expected: bool) -> None:
+    """A character beyond ASCII is needed if no branch does without one."""
+    assert needs_non_ascii(patterns, is_insensitive=False) is expected
+    assert needs_non_ascii(patterns, is_insensitive=True) is expected
+
+
+FOREIGN = st.sampled_from(["é", "[à-ÿ]", "[^a]", "a", "(é|à)", "(é|a)", ".", "~(é)", "(é&.)"])
+FOREIGN_PATTERNS = st.lists(st.tuples(FOREIGN, QUANTIFIERS), min_size=1, max_size=3).map(
+    lambda parts: "".join(atom + quantifier for atom, quantifier in parts)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(patterns=st.lists(FOREIGN_PATTERNS, min_size=1, max_size=2), is_insensitive=st.booleans())
+def test_no_value_in_ascii_matches(patterns: list[str], is_insensitive: bool) -> None:
+    """What is said to need a character beyond ASCII matches no value without one."""
+    if needs_non_ascii(patterns, is_insensitive):
+        assert not any(map(compile_regex(patterns, is_insensitive), VALUES))
