@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from streamproc.engine.decode import decode
-from streamproc.engine.program import Program
+from streamproc.engine.program import Asked, Program
 from streamproc.eql.event import Event
 from streamproc.errors import DecodeError
 
@@ -42,12 +42,12 @@ class CostSampler:
         self._until_next = self._every
         return True
 
-    def measure(self, program: Program, singles: tuple[int, ...], value: bytes) -> None:
-        """Evaluate the rules at ``singles`` under the clock, unless ``value`` is no event."""
-        document = _read(program, singles, value)
+    def measure(self, program: Program, asked: Asked, value: bytes) -> None:
+        """Evaluate the rules that are asked under the clock, unless ``value`` is no event."""
+        document = _read(program, asked, value)
         if document is None:
             return
-        for position in singles:
+        for position in asked.positions:
             rule_id = program.rules[position].rule_id
             cost_s = _evaluation_s(program, document, position)
             self._seconds[rule_id] = self._seconds.get(rule_id, 0.0) + cost_s * self._every
@@ -105,9 +105,10 @@ class CostReport:
             self._add_event(program, values[index], candidates)
 
     def _add_event(self, program: Program, value: bytes, candidates: tuple[int, ...]) -> None:
-        singles, sequences = program.split(candidates)
+        asked, sequences = program.split(candidates)
+        singles = () if asked is None else asked.positions
         began_s = perf_counter()
-        document = _read(program, () if sequences else singles, value)
+        document = _read(program, None if sequences else asked, value)
         if document is None:
             self.undecodable += 1
             return
@@ -131,9 +132,9 @@ class CostReport:
         cost.reading_s += reading_s
 
 
-def _read(program: Program, singles: tuple[int, ...], value: bytes) -> dict[str, Any] | None:
+def _read(program: Program, asked: Asked | None, value: bytes) -> dict[str, Any] | None:
     """The fields that the rules ask about, or all of them where that takes decoding it."""
-    document = program.reader(singles).read(value) if singles else None
+    document = None if asked is None else program.reader(asked).read(value)
     if document is not None:
         return document
     try:

@@ -243,13 +243,14 @@ class Detector:
         offer_unread, wall_ms = self._program.sequences.offer_unread, self._wall_ms(now_ms)
         unmatched = 0
         for index, rules in candidates:
-            singles, sequences = self._program.split(rules)
+            asked, sequences = self._program.split(rules)
+            singles: tuple[int, ...] = ()
             head = None
-            if singles:
+            if asked is not None:
                 if self._sampler.is_due():
-                    self._sampler.measure(self._program, singles, values[index])
+                    self._sampler.measure(self._program, asked, values[index])
                 singles, head = self._program.examine(
-                    singles, values[index], asks_head=bool(sequences)
+                    asked, values[index], asks_head=bool(sequences)
                 )
             if singles or sequences:
                 record = batch.record(positions[index] if faults else index)

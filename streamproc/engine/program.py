@@ -35,6 +35,25 @@ _ANSWERS_MAX = 8192
 _ALWAYS_READ = frozenset({"@timestamp", "host.id"})
 
 
+class Asked:
+    """Single-event rules that are candidates together, and what asking them has brought.
+
+    Attributes:
+        positions: Their positions, ascending.
+        is_keyed: Whether what they answer depends on neither host nor time.
+        reader: Reads the fields that they ask about; None until it is needed.
+        answers: Those that matched, by the values of the fields that they ask about.
+    """
+
+    __slots__ = ("answers", "is_keyed", "positions", "reader")
+
+    def __init__(self, positions: tuple[int, ...], *, is_keyed: bool) -> None:
+        self.positions = positions
+        self.is_keyed = is_keyed
+        self.reader: FieldReader | None = None
+        self.answers: dict[bytes, tuple[int, ...]] = {}
+
+
 class Program:
     """A rule set, ready to run.
 
@@ -81,7 +100,7 @@ class Program:
         breathe: Breathe,
     ) -> None:
         self.digest = ruleset.digest
-        self._splits: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[Candidate, ...]]] = {}
+        self._splits: dict[tuple[int, ...], tuple[Asked | None, tuple[Candidate, ...]]] = {}
         singles = [rule for rule in ruleset.rules if not rule.is_sequence]
         self.canary = None if canary is None else len(singles)
         if canary is not None:
@@ -110,15 +129,15 @@ class Program:
         self._unkeyed = frozenset(
             position for position, read in enumerate(self._fields) if read & _ALWAYS_READ
         )
-        self._answers: dict[tuple[tuple[int, ...], bytes], tuple[int, ...]] = {}
+        self._asked: dict[tuple[int, ...], Asked] = {}
+        self._answers = 0
         self._readers: dict[frozenset[str], FieldReader] = {}
-        self._reader_of: dict[tuple[int, ...], FieldReader] = {}
 
-    def split(self, candidates: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Candidate, ...]]:
+    def split(self, candidates: tuple[int, ...]) -> tuple[Asked | None, tuple[Candidate, ...]]:
         """Return the single-event and the sequence rules of an answer of the prefilter.
 
         Returns:
-            Ascending positions in ``matchers``, and candidates in ``sequences.rules``.
+            The single-event rules, None without any, and candidates in ``sequences.rules``.
         """
         known = self._splits.get(candidates)
         if known is None:
@@ -129,13 +148,22 @@ class Program:
                 position, query = self._owners[item - count]
                 queries.setdefault(position, []).append(query)
             joined = (Candidate(position, tuple(found)) for position, found in queries.items())
-            known = singles, tuple(joined)
+            known = self.ask(singles) if singles else None, tuple(joined)
             if len(self._splits) < _SPLITS_MAX:
                 self._splits[candidates] = known
         return known
 
+    def ask(self, positions: tuple[int, ...]) -> Asked:
+        """Return what it takes to ask these single-event rules, ascending, about a record."""
+        known = self._asked.get(positions)
+        if known is None:
+            known = Asked(positions, is_keyed=self._unkeyed.isdisjoint(positions))
+            if len(self._asked) < _SPLITS_MAX:
+                self._asked[positions] = known
+        return known
+
     def examine(
-        self, positions: tuple[int, ...], value: bytes, *, asks_head: bool
+        self, asked: Asked, value: bytes, *, asks_head: bool
     ) -> tuple[tuple[int, ...], tuple[Any, int] | None]:
         """Ask single-event rules about a record of which no more is read than what they ask for.
 
@@ -144,36 +172,43 @@ class Program:
             record, and the event's host and time if asked for; all of them and None where it has
             to be decoded.
         """
-        document = self.reader(positions).read(value)
+        positions = asked.positions
+        document = (asked.reader or self.reader(asked)).read(value)
         if document is None:
             return positions, None
-        taken = take_head(document) if self._unkeyed.isdisjoint(positions) else None
+        taken = take_head(document) if asked.is_keyed else None
         if taken is not None:
             host_id, stamp = taken
             if not asks_head:
-                left = self._remembered(positions, document) if is_instant(stamp) else positions
+                left = self._remembered(asked, document) if is_instant(stamp) else positions
                 return left, None
             instant = parse_instant(stamp)
             if instant is None:
                 return positions, None
-            return self._remembered(positions, document), (host_id, instant)
+            return self._remembered(asked, document), (host_id, instant)
         event = Event(document)
         head = head_of(event)
         if head is None or (isinstance(head[0], str) and not head[0].strip()):
             return positions, None  # to be counted, and given a time
         return self._matching(positions, event), head
 
-    def _remembered(self, positions: tuple[int, ...], document: dict[str, Any]) -> tuple[int, ...]:
+    def _remembered(self, asked: Asked, document: dict[str, Any]) -> tuple[int, ...]:
         """Ask rules about values that were met before, but for host and time."""
         key = content_key(document)
         if key is None:
-            return self._matching(positions, Event(document))
-        known = self._answers.get((positions, key))
+            return self._matching(asked.positions, Event(document))
+        known = asked.answers.get(key)
         if known is None:
-            if len(self._answers) >= _ANSWERS_MAX:
-                self._answers.clear()
-            known = self._answers[positions, key] = self._matching(positions, Event(document))
+            if self._answers >= _ANSWERS_MAX:
+                self._forget_answers()
+            known = asked.answers[key] = self._matching(asked.positions, Event(document))
+            self._answers += 1
         return known
+
+    def _forget_answers(self) -> None:
+        for asked in self._asked.values():
+            asked.answers.clear()
+        self._answers = 0
 
     def _matching(self, positions: tuple[int, ...], event: Event) -> tuple[int, ...]:
         """Evaluate the rules at ``positions``."""
@@ -186,11 +221,10 @@ class Program:
                 left.append(position)
         return tuple(left)
 
-    def reader(self, positions: tuple[int, ...]) -> FieldReader:
+    def reader(self, asked: Asked) -> FieldReader:
         """Return what reads the fields that these single-event rules ask about, and a few more."""
-        known = self._reader_of.get(positions)
-        if known is None:
-            fields = _ALWAYS_READ.union(*(self._fields[position] for position in positions))
+        if asked.reader is None:
+            fields = _ALWAYS_READ.union(*(self._fields[position] for position in asked.positions))
             known = self._readers.get(fields)
             if known is None:
                 if len(self._readers) >= _READERS_MAX:
@@ -198,9 +232,8 @@ class Program:
                     # what came before.
                     fields = _ALWAYS_READ.union(*self._fields)
                 known = self._readers[fields] = self._readers.get(fields) or reader_of(fields)
-            if len(self._reader_of) < _SPLITS_MAX:
-                self._reader_of[positions] = known
-        return known
+            asked.reader = known
+        return asked.reader
 
 
 def lacks_timestamp(event: Event) -> bool:

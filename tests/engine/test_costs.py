@@ -68,7 +68,7 @@ def test_sampler_measures_one_event_in_so_many(every):
     sampler = CostSampler(seconds, every)
 
     due = [sampler.is_due() for _ in range(6)]
-    sampler.measure(program, (0,), event("common.exe"))
+    sampler.measure(program, program.ask((0,)), event("common.exe"))
 
     assert due == [number % every == 0 for number in range(1, 7)]
     assert set(seconds) == {program.rules[0].rule_id}
@@ -79,6 +79,8 @@ def test_sampler_passes_over_what_is_no_event():
     """The detector sends it to the dead letters; here it costs nothing."""
     seconds = {}
 
-    CostSampler(seconds, 1).measure(program_of(COMMON), (0,), b'{"process": {"name": "common.exe"')
+    program = program_of(COMMON)
+    value = b'{"process": {"name": "common.exe"'
+    CostSampler(seconds, 1).measure(program, program.ask((0,)), value)
 
     assert seconds == {}

@@ -22,10 +22,11 @@ def test_single_event_rules_come_first():
 def test_split_names_each_sequence_once():
     """Queries 2 and 3 are the first sequence's, 4 to 6 the second's, its until included."""
     program = Program(ruleset(PAIR, SHELL, UNTIL, SHELL))
-    assert program.split((0, 1)) == ((0, 1), ())
-    assert program.split((6, 3, 2, 1)) == ((1,), ((0, (0, 1)), (1, (2,))))
-    assert program.split((5, 4)) == ((), ((1, (0, 1)),))
-    assert program.split((5, 4)) == ((), ((1, (0, 1)),))
+    assert program.split((0, 1)) == (program.ask((0, 1)), ())
+    assert program.split((6, 3, 2, 1)) == (program.ask((1,)), ((0, (0, 1)), (1, (2,))))
+    assert program.split((5, 4)) == (None, ((1, (0, 1)),))
+    assert program.split((5, 4)) == (None, ((1, (0, 1)),))
+    assert program.ask((0, 1)).positions == (0, 1)
 
 
 def test_progress_counts_every_query():
@@ -67,7 +68,7 @@ def test_an_answer_is_remembered_for_the_values_that_were_asked_about():
                 "process": {"name": name, "pid": pid},
             }
         )
-        return program.examine((0,), value, asks_head=False)[0]
+        return program.examine(program.ask((0,)), value, asks_head=False)[0]
 
     for _ in range(2):
         assert answer() == answer(host="h2", time="2026-01-01T10:00:01.000Z") == (0,)
@@ -79,8 +80,21 @@ def test_an_answer_about_time_or_host_is_not_remembered():
     program = Program(ruleset('process where process.name == "cmd.exe" and host.id == "h1"'))
 
     def answer(host):
-        return program.examine((0,), orjson.dumps(document(1, host={"id": host})), asks_head=False)[
-            0
-        ]
+        value = orjson.dumps(document(1, host={"id": host}))
+        return program.examine(program.ask((0,)), value, asks_head=False)[0]
 
     assert [answer("h1"), answer("h2"), answer("h1")] == [(0,), (), (0,)]
+
+
+def test_remembered_answers_are_bounded(monkeypatch):
+    """They are forgotten, not wrong."""
+    monkeypatch.setattr("streamproc.engine.program._ANSWERS_MAX", 4)
+    program = Program(ruleset('process where process.name : "a*"'))
+    asked = program.ask((0,))
+    for number in range(20):
+        name = f"{'ab'[number % 2]}{number}"
+        value = orjson.dumps(document(number, process={"name": name}))
+        assert program.examine(asked, value, asks_head=False)[0] == (
+            (0,) if number % 2 == 0 else ()
+        )
+        assert 0 < len(asked.answers) <= 4
