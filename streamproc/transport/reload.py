@@ -209,8 +209,8 @@ class Reloader:
         logger.info("rules are unchanged (%s): digest %s", why, ruleset.digest[:12])
 
     def _count_refusal(self, reason: str) -> None:
-        self._counters.reloads["refused"] += 1
         self._counters.reload_refusal = reason
+        self._counters.reloads["refused"] += 1
 
     def _refuse(self, why: str, reason: str, ruleset: RuleSet) -> None:
         self._count_refusal(reason)
@@ -251,10 +251,10 @@ class Reloader:
         self._count(ruleset, "unchanged")
 
     def _count(self, ruleset: RuleSet, result: str) -> None:
-        self._counters.reloads[result] += 1
+        self._tell(ruleset)
         self._counters.reloaded_at_s = time.time()
         self._counters.reload_refusal = ""
-        self._tell(ruleset)
+        self._counters.reloads[result] += 1  # last: who sees it sees the new set
 
 
 def tell_rules(ruleset: RuleSet, told: RuleSet | None = None) -> None:
