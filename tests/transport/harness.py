@@ -22,22 +22,31 @@ from streamproc.transport.options import TransportOptions
 from streamproc.transport.producer import Outgoing
 
 GROUP = "group"
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 DATA_FOLDER = Path(tempfile.mkdtemp(prefix="streamproc-tests-"))  # Faust makes one, and leaves it
 atexit.register(shutil.rmtree, DATA_FOLDER, ignore_errors=True)
 
 
 def make_app(
-    bootstrap: str, *, conf: dict[str, Any] | None = None, group: str = GROUP, **options: Any
+    bootstrap: str,
+    *,
+    conf: dict[str, Any] | None = None,
+    group: str = GROUP,
+    session_s: float = 2.0,
+    **options: Any,
 ) -> faust.App:
-    """A worker's app: quick commits, no web server, and a process that cannot be ended."""
+    """A worker's app: quick commits, no web server, and a process that cannot be ended.
+
+    The mock cluster takes no notice of a member that leaves: its session has to expire before the
+    next one has the partitions. Where there is no next one, or a real broker, a long session keeps
+    a slow machine's worker from being taken for dead, and its records from being read twice.
+    """
     options.setdefault("tune_gc", False)
     options.setdefault("terminate", lambda code: None)
     settings: dict[str, Any] = {
         "broker": f"streamproc://{bootstrap}",
         "broker_commit_interval": 0.1,
-        # The mock cluster takes no notice of a member that leaves: its session has to expire.
-        "broker_session_timeout": 2.0,
+        "broker_session_timeout": session_s,
         "broker_heartbeat_interval": 0.3,
         "topic_disable_leader": True,
         "topic_allow_declare": False,
@@ -135,7 +144,7 @@ def fill(bootstrap: str, topic: str, records: int, partitions: int, value: bytes
         producer.produce(topic, value, partition=number % partitions)
         if number % 1000 == 0:
             producer.poll(0)
-    assert producer.flush(30) == 0
+    assert producer.flush(DEADLINE_S) == 0
 
 
 def client(bootstrap: str, group: str = GROUP) -> confluent_kafka.Consumer:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from faust.types import TP
@@ -12,6 +15,7 @@ from streamproc.errors import ConfigError
 from streamproc.transport.batch import BatchTopic, each_batch
 from streamproc.transport.faults import DeliveryPendingError
 from tests.transport.harness import (
+    DEADLINE_S,
     collect,
     commit,
     committed,
@@ -40,7 +44,7 @@ def test_every_record_is_seen_once_and_committed(cluster) -> None:
     fill(cluster.bootstrap, "events", 20_000, 4)
 
     async def run():
-        app = make_app(cluster.bootstrap)
+        app = make_app(cluster.bootstrap, session_s=30)
         seen = collect(app, output="alerts")
         counters = app.streamproc_options.counters
         async with running(app):
@@ -223,10 +227,18 @@ def test_work_without_commits_is_bounded(cluster) -> None:
     fill(cluster.bootstrap, "events", 8000, 4)
 
     async def run():
-        app = make_app(cluster.bootstrap, batch_records=1, commit_stall_max_s=0.2)
-        seen = collect(app)
+        app = make_app(cluster.bootstrap, batch_records=1, commit_stall_max_s=0.2, session_s=30)
+        seen = Counter()
         confirm = type(app.producer).confirm
         stuck = True
+
+        @app.agent(BatchTopic(app, topics=["events"]))
+        async def detect(stream):
+            async for batch in each_batch(stream):
+                seen.update((batch.partition, batch.record(i).offset) for i in range(len(batch)))
+                batch.ack()
+                if stuck:  # all of them would take many times longer than it takes to stall
+                    await asyncio.sleep(0.002)
 
         async def pending():
             if stuck:
@@ -236,10 +248,7 @@ def test_work_without_commits_is_bounded(cluster) -> None:
         app.producer.confirm = pending
         async with running(app):
             await until(app.consumer.commit_stalled)
-            await asyncio.sleep(0.3)  # what was handed over before is finished
-            stalled_at = len(seen)
-            await asyncio.sleep(0.5)
-            assert len(seen) == stalled_at < 8000
+            assert await at_rest(lambda: len(seen)) < 8000
             stuck = False
             await until(lambda: len(seen) == 8000)
         return app.streamproc_options.counters
@@ -247,6 +256,17 @@ def test_work_without_commits_is_bounded(cluster) -> None:
     counters = asyncio.run(run())
     assert counters.commit_failures["outputs_pending"] > 0
     assert committed(cluster.bootstrap, 4) == [2000] * 4
+
+
+async def at_rest(count: Callable[[], int]) -> int:
+    """Wait until a number does not change any more, and return it."""
+    end = time.monotonic() + DEADLINE_S
+    before, now = -1, count()
+    while now != before:
+        assert time.monotonic() < end, "it goes on"
+        await asyncio.sleep(1.0)
+        before, now = now, count()
+    return now
 
 
 def test_records_lost_to_retention_are_counted(cluster, caplog) -> None:
@@ -257,7 +277,7 @@ def test_records_lost_to_retention_are_counted(cluster, caplog) -> None:
     assert low > 10
 
     async def run():
-        app = make_app(cluster.bootstrap)
+        app = make_app(cluster.bootstrap, session_s=30)
         seen = collect(app, "one")
         counters = app.streamproc_options.counters
         async with running(app):
@@ -277,7 +297,7 @@ def test_a_committed_offset_beyond_the_end_starts_anew(cluster, caplog) -> None:
     fill(cluster.bootstrap, "one", 2000, 1)
 
     async def run():
-        app = make_app(cluster.bootstrap, batch_records=100)
+        app = make_app(cluster.bootstrap, batch_records=100, session_s=30)
         seen = collect(app, "one")
         async with running(app):
             await until(lambda: len(seen) == 2000)
@@ -294,7 +314,7 @@ def test_ordinary_topics_give_single_records(cluster) -> None:
     fill(cluster.bootstrap, "one", 300, 1, value=b'{"a": 1}')
 
     async def run():
-        app = make_app(cluster.bootstrap)
+        app = make_app(cluster.bootstrap, session_s=30)
         seen = collect(app)
         values = []
 
@@ -338,7 +358,7 @@ def test_a_paused_partition_loses_nothing(cluster) -> None:
     fill(cluster.bootstrap, "one", 3000, 1)
 
     async def run():
-        app = make_app(cluster.bootstrap, batch_records=10)
+        app = make_app(cluster.bootstrap, batch_records=10, session_s=30)
         order = []
 
         @app.agent(BatchTopic(app, topics=["one"]))

@@ -81,7 +81,7 @@ def test_a_blocked_loop_is_seen_from_outside(cluster) -> None:
     server.close()
 
     assert answers == [503, 200]
-    assert lag_s > 0.5
+    assert lag_s > 0.25  # blocked for a second at least, of which a beat waits for half anyhow
 
 
 def test_lag_is_what_a_witness_says(cluster) -> None:

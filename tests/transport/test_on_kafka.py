@@ -20,6 +20,8 @@ from tests.transport.harness import (
     until,
 )
 
+SESSION_S = 30.0  # who leaves says so
+
 
 @pytest.fixture
 def group() -> str:
@@ -34,7 +36,9 @@ def test_a_rebalance_commits_first_and_repeats_nothing(kafka, group) -> None:
     async def run():
         # Only revocations and stops commit.
         conf = {"broker_commit_interval": 3600.0}
-        apps = [make_app(kafka.bootstrap, group=group, conf=conf) for _ in range(2)]
+        apps = [
+            make_app(kafka.bootstrap, group=group, session_s=SESSION_S, conf=conf) for _ in range(2)
+        ]
         seen = [collect(app, topic) for app in apps]
         async with running(apps[0]):
             fill(kafka.bootstrap, topic, 4000, 4)
@@ -60,7 +64,7 @@ def test_deleted_records_are_counted_as_lost(kafka, group, caplog) -> None:
     topic = kafka.create_topic("events", partitions=1)
 
     async def run(expected: int):
-        app = make_app(kafka.bootstrap, group=group)
+        app = make_app(kafka.bootstrap, group=group, session_s=SESSION_S)
         seen = collect(app, topic)
         async with running(app):
             await until(lambda: len(seen) == expected)
@@ -86,7 +90,7 @@ def test_a_committed_offset_beyond_the_end_is_loud(kafka, group, caplog) -> None
     commit(kafka.bootstrap, {0: 100}, topic, group)
 
     async def run():
-        app = make_app(kafka.bootstrap, group=group)
+        app = make_app(kafka.bootstrap, group=group, session_s=SESSION_S)
         seen = collect(app, topic)
         async with running(app):
             await until(lambda: len(seen) == 40)
@@ -103,8 +107,8 @@ def test_partitions_can_be_taken_away_before_their_state_is_restored(kafka, grou
 
     async def run() -> tuple[list, Store]:
         store = Store()
-        apps = [make_app(kafka.bootstrap, group=group, store=store)]
-        apps.append(make_app(kafka.bootstrap, group=group))
+        apps = [make_app(kafka.bootstrap, group=group, session_s=SESSION_S, store=store)]
+        apps.append(make_app(kafka.bootstrap, group=group, session_s=SESSION_S))
         seen = [collect(app, topic) for app in apps]
         async with starting(apps[0]):
             await until(lambda: store.restores == 1)

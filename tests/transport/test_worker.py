@@ -36,7 +36,9 @@ def start(cluster: MockCluster, tmp_path: Path):
     workers: list[subprocess.Popen[bytes]] = []
     log = (tmp_path / "worker.log").open("wb")
 
-    def start(misbehave: str = "", *, by_faust: bool = False) -> subprocess.Popen[bytes]:
+    def start(
+        misbehave: str = "", *, by_faust: bool = False, session_s: float = 1.5
+    ) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(APP)]
         if by_faust:
             command = [str(Path(sys.executable).with_name("faust")), "-A", "worker_app:app"]
@@ -44,7 +46,12 @@ def start(cluster: MockCluster, tmp_path: Path):
         worker = subprocess.Popen(
             command,
             cwd=APP.parent,
-            env={**os.environ, "BOOTSTRAP": cluster.bootstrap, "MISBEHAVE": misbehave},
+            env={
+                **os.environ,
+                "BOOTSTRAP": cluster.bootstrap,
+                "MISBEHAVE": misbehave,
+                "SESSION_S": str(session_s),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -107,7 +114,7 @@ def test_kill_9_loses_nothing(cluster, start) -> None:
 
 def test_sigterm_commits_and_exits_0(cluster, start) -> None:
     """An orderly stop leaves nothing to be done twice."""
-    worker = start()
+    worker = start(session_s=30)
     await_cover(cluster, 20)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(DEADLINE_S) == 0
