@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kafka.broker import KafkaBroker, KafkaUnavailableError, fetch_kafka, find_java
 from tests.kafka.cluster import EXTERNAL_VARIABLE, REQUIRE_VARIABLE, KafkaCluster
@@ -20,6 +21,10 @@ from tests.kafka.cluster import EXTERNAL_VARIABLE, REQUIRE_VARIABLE, KafkaCluste
 NO_KAFKA = "no Kafka: "
 LEFT_OUT = pytest.StashKey[dict[str, str]]()
 BROKERS = pytest.StashKey[list[KafkaBroker]]()
+
+# How long an example takes says how busy the machine is, and nothing about the program.
+settings.register_profile("streamproc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("streamproc")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,7 +13,7 @@ from streamproc.errors import ConfigError, InputError
 
 def run_python(*args: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *args], capture_output=True, text=True, timeout=60, **options
+        [sys.executable, *args], capture_output=True, text=True, timeout=240, **options
     )
 
 

@@ -342,6 +342,9 @@ def test_what_sequences_did_not_use_is_counted_and_told(
     assert "1 partial sequence was forgotten" in result.stderr
 
 
+PATIENCE_S = 120
+
+
 def start_replay(*args: object, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "streamproc", "replay", *map(str, args)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -358,7 +361,7 @@ def test_live_input_gives_alerts_as_it_comes_and_ctrl_c_ends_it(rules: Path):
             alert = json.loads(process.stdout.readline())
             assert alert["process"]["pid"] == 100 + number
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(PATIENCE_S) == 130
         assert process.stderr.read().strip() == b"Interrupted."
 
 
@@ -372,11 +375,11 @@ def test_reader_that_goes_away_ends_it_quietly(unbuffered: str, rules: Path, tmp
         assert process.stdout and process.stderr  # noqa: PT018
         json.loads(process.stdout.readline())
         process.stdout.close()
-        assert process.wait(60) == 141
+        assert process.wait(PATIENCE_S) == 141
         assert process.stderr.read() == b""
 
 
-def read_terminal(terminal: int, until: bytes, deadline_s: float = 60) -> bytes:
+def read_terminal(terminal: int, until: bytes, deadline_s: float = PATIENCE_S) -> bytes:
     """Read what is drawn until a text appears or the other side closes."""
     drawn = b""
     end_s = time.monotonic() + deadline_s
@@ -399,7 +402,7 @@ def test_progress_bar_is_for_terminals(rules: Path, tmp_path: Path):
         drawn = read_terminal(terminal, b"dead letters.")
         assert process.stdout
         assert len(process.stdout.read().splitlines()) == 3
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     os.close(terminal)
 
     assert b"Replaying" in drawn

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-WAIT_S = 30
+WAIT_S = 120
 
 
 def wait_for(condition: Callable[[], object]) -> None:

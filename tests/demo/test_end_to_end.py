@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.demo.processes import is_alive, wait_for
+from tests.demo.processes import WAIT_S, is_alive, wait_for
 from tests.demo.states import UM_NAME, WORKER_NAME
 
 COMMAND = [sys.executable, "-m", "streamproc", "demo"]
@@ -24,7 +24,7 @@ def children(pid: int) -> list[int]:
 def test_demo_ends_by_itself_with_every_alert(tmp_path: Path):
     """Exit code 0, plain lines with full names, expected equal to got, most events filtered."""
     done = subprocess.run(
-        [*COMMAND, "--seconds", "8"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [*COMMAND, "--seconds", "8"], cwd=tmp_path, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(f"ALERT  high  {WORKER_NAME}  host EXCH0") == 4
@@ -57,12 +57,12 @@ def test_closed_pipe_is_no_failure(tmp_path: Path):
         workers = children(demo.pid)
         demo.stdout.close()
         errors = demo.stderr.read()
-        assert demo.wait(60) == 141
+        assert demo.wait(WAIT_S) == 141
     finally:
         demo.kill()
     demo.stderr.close()
     assert errors == ""
-    assert not any(map(is_alive, workers))
+    wait_for(lambda: not any(map(is_alive, workers)))
 
 
 def test_interrupted_demo_leaves_no_worker(tmp_path: Path):
@@ -82,7 +82,7 @@ def test_interrupted_demo_leaves_no_worker(tmp_path: Path):
         workers = children(demo.pid)
         assert workers
         demo.send_signal(signal.SIGINT)
-        _, errors = demo.communicate(timeout=60)
+        _, errors = demo.communicate(timeout=WAIT_S)
     finally:
         demo.kill()
     assert demo.returncode == 130, errors
