@@ -191,14 +191,20 @@ class Prefilter:
             Pairs of index in ``values`` and ascending rule positions, by index; records that
             no rule can match are left out.
         """
-        if not self._all:
-            return []
-        rules_of = self._rules if self._full is not None else self._every_rule
+        if self._full is None:
+            return self._unscanned(values)
+        hits, scan, on_hit, memo = self._hits, self._full.scan, self._on_hit, self._memo
         non_ascii = self._non_ascii
         found = []
         for index in self._suspects(values):
-            rules = rules_of(values[index])
-            if rules and not non_ascii.isdisjoint(rules) and not may_be_non_ascii(values[index]):
+            value = values[index]
+            hits.clear()
+            scan(value, match_event_handler=on_hit)
+            key = frozenset(hits)
+            rules = memo.get(key)
+            if rules is None:
+                rules = self._rules(value, key)
+            if rules and not non_ascii.isdisjoint(rules) and not may_be_non_ascii(value):
                 rules = self._left_in_ascii(rules)
             if rules:
                 found.append((index, rules))
@@ -217,9 +223,11 @@ class Prefilter:
 
     # One record ------------------------------------------------------------------------
 
-    def _every_rule(self, _: bytes) -> tuple[int, ...]:
-        """Candidate rules where no rule has a literal."""
-        return self._all
+    def _unscanned(self, values: Sequence[bytes]) -> list[tuple[int, tuple[int, ...]]]:
+        """Candidates where no rule has a literal."""
+        rest = self._left_in_ascii(self._all)
+        found = [self._all if may_be_non_ascii(value) else rest for value in values]
+        return [(index, rules) for index, rules in enumerate(found) if rules]
 
     def _left_in_ascii(self, rules: tuple[int, ...]) -> tuple[int, ...]:
         """Those of the candidates that a record of ASCII alone may match."""
@@ -231,14 +239,14 @@ class Prefilter:
             self._in_ascii[rules] = left
         return left
 
-    def _rules(self, value: bytes) -> tuple[int, ...]:
-        """Candidate rules of one record, scanned alone."""
-        key = self._scan(value)
-        if self._escape in key or self._spacing in key:
+    def _rules(self, value: bytes, key: frozenset[int]) -> tuple[int, ...]:
+        """Candidate rules of a record for whose hits they are not remembered."""
+        roundabout = {self._escape, self._spacing}
+        if not roundabout.isdisjoint(key):
             rewritten = self._rewritten(value, key)
             if rewritten is None:
                 return self._all  # the decoder is to find out and report it
-            key = rewritten
+            key = rewritten - roundabout
         rules = self._memo.get(key)
         if rules is None:
             if len(self._memo) >= _MEMO_SIZE:
