@@ -3,9 +3,11 @@
 Law of the file: it changes what is done when, and nothing of what comes out. A scope is quiet
 while none of its waiting events may follow what was begun there, or what waits. Then no turn can
 complete, extend or stop a sequence, and all that a turn does is to keep what may be a beginning;
-so turns are put off, and many are taken at a time, in order. Any other event, and whoever wants
-to see the scope, ends the quiet first (``Scope.end_quiet``): what waits is in the lanes then, as if
-it had never been quiet.
+so turns are put off, and many are taken at a time, in order. Times are not looked at either before
+that: what comes is news. If news turn out to be late, ahead of the clock or the end of a wait, they
+are taken in one by one, as of when they came. Any other event, and whoever wants to see the scope,
+ends the quiet first (``Scope.end_quiet``): what waits is in the lanes then, as if it had never been
+quiet.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from streamproc.engine.sequence_scope import (
     Start,
 )
 from streamproc.engine.sequence_starts import Reader, Starts
-from streamproc.eql.sequence import SequenceMachine
+from streamproc.eql.sequence import NS_PER_MS, SequenceMachine
 
 # Turns of a scope that are put off for those that come together.
 TURNS_PUT_OFF = 32
@@ -75,23 +77,48 @@ class QuietScopes(Starts):
             self._make_room(scope)
 
     def _make_room(self, scope: Scope) -> None:
-        """Note how long what comes may wait without a look at it.
+        """Note how many may come before turns are taken.
 
         With as many waiting as may wait the quiet is over: the next event releases another.
         """
-        quiet, frontier, limits = scope.quiet, scope.ordinary.frontier, self._limits
-        waiting = len(quiet.waiting)
-        room = min(waiting + self.turns_put_off + waiting // 4, limits.buffer_max)
-        quiet.room = room if waiting < room else 0
-        quiet.after_ns = LONG_AGO if frontier is None else frontier[0]
-        quiet.until_ms = scope.clock_ms + limits.forget_ms
-        if waiting:
-            oldest_ms = quiet.waiting[0].arrived_ms
-            quiet.until_ms = min(oldest_ms + limits.lateness_ms, quiet.until_ms)
+        waiting = len(scope.quiet.waiting)
+        room = self.turns_put_off + waiting // 4
+        scope.quiet.room = min(room, self._limits.buffer_max - waiting)
 
-    def _stays_quiet(self, scope: Scope, prospects: Prospects) -> bool:
-        """Learn that an event with these prospects waits, too; return whether all may wait."""
-        self._expect(scope.quiet, prospects)
+    def _are_in_time(self, scope: Scope, news: list[Arrival]) -> bool:
+        """Return whether none is late, ahead, or the end of a wait; the clocks are on then."""
+        quiet, frontier, lateness_ns = scope.quiet, scope.ordinary.frontier, self._lateness_ns
+        after_ns = LONG_AGO if frontier is None else frontier[0]
+        oldest_ms = (quiet.waiting or news)[0].arrived_ms
+        until_ms = min(
+            oldest_ms + self._limits.lateness_ms, scope.clock_ms + self._limits.forget_ms
+        )
+        clock_ms, newest_ns = scope.clock_ms, scope.newest_ns
+        is_timed = quiet.is_timed
+        for arrival in news:
+            if arrival.arrived_ms > clock_ms:
+                clock_ms = arrival.arrived_ms
+            else:
+                arrival.arrived_ms = clock_ms
+            event_ns = arrival.timestamp_ns
+            if event_ns <= after_ns or event_ns < newest_ns - lateness_ns or clock_ms > until_ms:
+                return False
+            if event_ns > newest_ns:
+                clock_ns = clock_ms * NS_PER_MS
+                if event_ns > clock_ns:
+                    if event_ns > clock_ns + lateness_ns:
+                        return False
+                    event_ns = clock_ns
+                newest_ns = event_ns
+            if arrival.tiebreaker is not None:
+                is_timed = False
+        quiet.is_timed = is_timed
+        scope.offset, scope.clock_ms, scope.newest_ns = news[-1].offset, clock_ms, newest_ns
+        return True
+
+    def _stays_quiet(self, scope: Scope, arrival: Arrival) -> bool:
+        """Learn that another event waits, too; return whether all may wait."""
+        self._expect(scope.quiet, arrival.prospects)
         return self._is_undisturbed(scope)
 
     def _expect(self, quiet: Quiet, prospects: Prospects) -> None:
@@ -113,7 +140,7 @@ class QuietScopes(Starts):
     def _take_turns(
         self, name: str, scope: Scope, clock_ms: int, found: list[SequenceMatch]
     ) -> None:
-        """Let the events of a quiet scope take the turns that are due, in order."""
+        """Let the events of a quiet scope without news take the turns that are due, in order."""
         quiet = scope.quiet
         waiting, before_ns = quiet.waiting, scope.newest_ns - self._lateness_ns
         arrived_before_ms = clock_ms - self._limits.lateness_ms

@@ -182,11 +182,11 @@ class Quiet:
 
     Attributes:
         waiting: The events, in order of arrival. While there are any, none waits in a lane.
+        news: Events that came after those, of which no more was looked at than what they may be.
+            Offset and clocks of the scope do not tell of them yet.
         is_timed: Whether no event had a tiebreaker: then the order of time, and of arrival within
             one time, is theirs.
-        room: So many may wait before they take their turns; 0: the scope is not quiet.
-        until_ms: Broker time after which it has to be looked at what waits.
-        after_ns: An event is not late if it is later than this, and within the lateness.
+        room: So many may be news before turns are taken; 0: the scope is not quiet.
         known: Those prospects, by identity, that the rest tells of; each with what keeps it alive.
         starting: Rules of which an event may begin a sequence.
         following: Rules of which an event may do something to one that was begun.
@@ -194,10 +194,9 @@ class Quiet:
     """
 
     waiting: list[Arrival] = field(default_factory=list)
+    news: list[Arrival] = field(default_factory=list)
     is_timed: bool = True
     room: int = 0
-    until_ms: int = 0
-    after_ns: int = 0
     known: dict[int, Any] = field(default_factory=dict)
     starting: set[str] = field(default_factory=set)
     following: set[str] = field(default_factory=set)
@@ -250,12 +249,15 @@ class Scope:
 
     def waiting(self) -> int:
         """Return how many events wait."""
-        return len(self.quiet.waiting) + len(self.ordinary.heap) + len(self.ahead.heap)
+        quiet = self.quiet
+        in_short = len(quiet.waiting) + len(quiet.news)
+        return in_short + len(self.ordinary.heap) + len(self.ahead.heap)
 
     def oldest_ms(self) -> int:
         """Return the broker time of the event that has waited longest; NEVER without one."""
-        if self.quiet.waiting:
-            return self.quiet.waiting[0].arrived_ms
+        in_short = self.quiet.waiting or self.quiet.news
+        if in_short:
+            return in_short[0].arrived_ms
         return min(self.ordinary.oldest_ms(), self.ahead.oldest_ms())
 
     def begin_quiet(self) -> None:

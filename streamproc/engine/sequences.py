@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from streamproc.engine.sequence_budget import SequenceBudget
 from streamproc.engine.sequence_keys import SequenceMatch, result
@@ -68,6 +68,7 @@ class PartitionSequences(QuietScopes):
         check_spans(machines)
         super().__init__(machines, budget, reader)
         self._before_file: set[str] = set()
+        self._offered = -1
         budget.enter(self)
 
     def adopt(self, machines: Mapping[str, SequenceMachine], reader: Reader) -> None:
@@ -76,6 +77,7 @@ class PartitionSequences(QuietScopes):
         O(rules + scopes), as ``SequenceStates.adopt`` tells. The keys of rules that went away are
         dropped little by little, by ``advance``. A rule that returns begins anew.
         """
+        self._look_at_all()
         gone = [rule for rule in self._machines if rule not in machines]
         if gone:
             self._drop_starts_of(gone)
@@ -96,11 +98,11 @@ class PartitionSequences(QuietScopes):
         """
         return self.offer_all([(name, arrival)])
 
-    def offer_all(self, offers: Iterable[tuple[str, Arrival]]) -> list[SequenceMatch]:
+    def offer_all(self, offers: Sequence[tuple[str, Arrival]]) -> list[SequenceMatch]:
         """Take events, each after the name of its scope, in offset order; as ``offer``."""
         found: list[SequenceMatch] = []
-        scopes, before_file, changed = self._scopes, self._before_file, self.changed
-        begun_ms, lateness_ns, budget = self._clock_ms, self._lateness_ns, self._budget
+        scopes, budget, begun_ms = self._scopes, self._budget, self._clock_ms
+        may_be_news = self._may_be_news(offers)
         for name, arrival in offers:
             scope = scopes.get(name)
             if scope is None:
@@ -108,48 +110,89 @@ class PartitionSequences(QuietScopes):
             elif arrival.offset <= scope.offset:
                 continue
             # The way of most: nothing is to be done but to wait. See ``QuietScopes``.
-            quiet, prospects = scope.quiet, arrival.prospects
-            if quiet.room and not arrival.hits and name not in before_file:
-                event_ns, newest_ns = arrival.timestamp_ns, scope.newest_ns
-                clock_ms = scope.clock_ms if scope.clock_ms > begun_ms else begun_ms
-                clock_ms = arrival.broker_ms if arrival.broker_ms > clock_ms else clock_ms
-                clock_ns = clock_ms * NS_PER_MS
-                if (
-                    clock_ms <= quiet.until_ms
-                    and quiet.after_ns < event_ns <= clock_ns + lateness_ns
-                    and newest_ns - lateness_ns <= event_ns
-                    and budget.waiting < self._patient_max
-                    and (id(prospects) in quiet.known or self._stays_quiet(scope, prospects))
-                ):
-                    waiting = quiet.waiting
-                    arrival.arrived_ms = clock_ms
-                    waiting.append(arrival)
-                    if arrival.tiebreaker is not None:
-                        quiet.is_timed = False
-                    scope.offset, scope.clock_ms = arrival.offset, clock_ms
-                    if event_ns > newest_ns:
-                        scope.newest_ns = min(event_ns, clock_ns)
-                    budget.waiting += 1
-                    changed.add(name)
-                    if len(waiting) >= quiet.room:
-                        self._take_turns(name, scope, clock_ms, found)
-                    if len(waiting) == 1:
-                        self._make_room(scope)
+            quiet = scope.quiet
+            if (
+                quiet.room
+                and may_be_news
+                and not arrival.hits
+                and (id(arrival.prospects) in quiet.known or self._stays_quiet(scope, arrival))
+            ):
+                news, broker_ms = quiet.news, arrival.broker_ms
+                arrival.arrived_ms = broker_ms if broker_ms > begun_ms else begun_ms
+                news.append(arrival)
+                budget.waiting += 1
+                if len(news) == 1:
+                    self.changed.add(name)
+                    if not quiet.waiting:
                         self._schedule(name, scope)
-                    continue
-            self._take_in(name, scope, arrival, found)
+                if len(news) >= quiet.room:
+                    self._look(name, scope, found)
+                    if quiet.room:
+                        self._take_turns(name, scope, scope.clock_ms, found)
+                continue
+            self._look(name, scope, found)
+            if arrival.offset > scope.offset:
+                self._take_in(name, scope, arrival, begun_ms, found)
         return found
 
+    def _may_be_news(self, offers: Sequence[tuple[str, Arrival]]) -> bool:
+        """Return whether events may wait that are looked at later, and note that they come."""
+        before = self._offered
+        self._offered = offers[-1][1].offset if offers else before
+        return (
+            bool(offers)
+            and offers[0][1].offset > before  # not redelivered
+            and not self._before_file
+            and self._budget.waiting + len(offers) < self._patient_max
+        )
+
+    def _look(self, name: str, scope: Scope, found: list[SequenceMatch]) -> None:
+        """Let what has come to a quiet scope wait in order.
+
+        It settles nothing: none of it may follow anything.
+        """
+        quiet = scope.quiet
+        news = quiet.news
+        if not news:
+            return
+        quiet.news = []
+        if self._are_in_time(scope, news):
+            quiet.waiting += news
+            self._make_room(scope)
+            return
+        self._budget.waiting -= len(news)
+        for arrival in news:
+            if arrival.offset > scope.offset:
+                self._take_in(name, scope, arrival, arrival.arrived_ms, found)
+
+    def _look_at_all(self) -> None:
+        """Let nothing be news any more: something is about to change for all."""
+        for name, scope in list(self._scopes.items()):
+            self._look(name, scope, [])
+
     def _take_in(
-        self, name: str, scope: Scope, arrival: Arrival, found: list[SequenceMatch]
+        self,
+        name: str,
+        scope: Scope,
+        arrival: Arrival,
+        begun_ms: int,
+        found: list[SequenceMatch],
     ) -> None:
-        """Let time pass, and an event wait."""
+        """Let time pass, and an event wait.
+
+        Args:
+            name: Of the scope.
+            scope: That of the event.
+            arrival: The event.
+            begun_ms: The partition's broker time when the event came.
+            found: What is settled is appended to it.
+        """
         scope.end_quiet()
         if name in self._before_file:
             self._enter_file(name, scope, arrival, found)
         timestamp_ns = arrival.timestamp_ns
         lateness_ms = self._limits.lateness_ms
-        clock_ms = max(scope.clock_ms, self._clock_ms, arrival.broker_ms)
+        clock_ms = max(scope.clock_ms, begun_ms, arrival.broker_ms)
         lane = scope.ordinary
         arrived = lane.arrived
         # Time passes first, so that batches cut elsewhere give the same answer.
@@ -188,6 +231,7 @@ class PartitionSequences(QuietScopes):
             if scope is None or scope.due_ms != due_ms:
                 continue  # rescheduled since
             scope.due_ms = None
+            self._look(name, scope, found)
             clock_ms = max(scope.clock_ms, self._clock_ms)
             if scope.quiet.room:
                 self._take_turns(name, scope, clock_ms, found)
@@ -213,6 +257,7 @@ class PartitionSequences(QuietScopes):
         If a scope's first event there is too old for the lateness, the file overlaps those
         before it: the scope's time starts again, and what it has begun stays.
         """
+        self._look_at_all()
         self._before_file = set(self._scopes)
 
     def committed(self, offset: int) -> None:
@@ -231,7 +276,10 @@ class PartitionSequences(QuietScopes):
 
     def scope(self, name: str) -> Scope | None:
         """Return a scope's state, for its snapshot; None when it was forgotten."""
-        return self._scopes.get(name)
+        scope = self._scopes.get(name)
+        if scope is not None:
+            self._look(name, scope, [])  # which settles nothing
+        return scope
 
     def restore(self, scopes: Mapping[str, Scope]) -> None:
         """Put back scopes that were read from their snapshots, before any event is offered.

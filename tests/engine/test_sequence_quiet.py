@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from streamproc.engine.sequence_budget import SequenceBudget, SequenceLimits
+from streamproc.engine.sequence_budget import SequenceBudget, SequenceCounts, SequenceLimits
 from streamproc.engine.sequence_scope import Arrival, Prospect, Prospects, Scope
 from streamproc.engine.sequence_snapshots import pack_scope, unpack_scope
 from streamproc.engine.sequences import PartitionSequences
@@ -62,7 +62,6 @@ class Bench:
 
     def _begin(self) -> None:
         self.budget = SequenceBudget(self.limits)
-        self.counts = self.budget.counts
         self.sequences = self.kind(self.machines, self.budget, self)
         self.sequences.turns_put_off = 1
 
@@ -87,6 +86,12 @@ class Bench:
 
     def pass_time(self, at_ms: int) -> None:
         self._note(self.sequences.advance(NOW_MS + at_ms))
+
+    @property
+    def counts(self) -> SequenceCounts:
+        """What is counted once everything that came is looked at."""
+        self.sequences.scope(HOST)
+        return self.budget.counts
 
     def in_the_end(self) -> list[tuple[int | None, ...]]:
         """What is found when all that waits has taken its turn."""
