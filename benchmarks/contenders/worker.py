@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.contenders.rules import ALERT_EVENT_IDS, alert_name
 from benchmarks.meter import WINDOW, Mark, Measured, cpu_seconds, peak_bytes
 from streamproc.eql.event import Event
+from tests.kafka.broker import free_ports
 
 ASSIGNED = "streamproc_assigned_partitions"
 POLL_S = 0.03
@@ -52,7 +52,7 @@ class WorkerProcess:
         rules: Sequence[Path],
         folder: Path,
     ) -> None:
-        self.port = _free_port()
+        [self.port] = free_ports(1)
         settings = {
             **topics,
             "bootstrap_servers": bootstrap,
@@ -233,9 +233,3 @@ def read_alerts(bootstrap: str, topic: str) -> dict[str, int]:
             position = (message.offset() or 0) + 1
     consumer.close()
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -22,7 +22,7 @@ from benchmarks.stages.stage import NOT_QUICK, Result, Target
 
 SHARES = ((0.1, 0.25, 0.5, 0.75, 0.9), (0.25, 0.5))
 CORPUS_SHARES: tuple[tuple[float, ...], ...] = ((0.25, 0.5, 0.75), ())
-SECONDS = (8.0, 3.0)
+SECONDS = (6.0, 3.0)
 HALF = 0.5
 P50_MS = 15.0
 P99_MS = 100.0

@@ -25,8 +25,8 @@ from benchmarks.stages.stage import Result, Target
 from benchmarks.traffic.stream import Traffic
 from streamproc.eql.event import Event
 
-EVENTS = (80_000, 20_000)
-ROUNDS = (3, 2)
+EVENTS = (60_000, 20_000)
+ROUNDS = (2, 2)
 SHORT_SHARE = 0.1
 NAME = "streamproc replay / RSigma, per core"
 WANTED = 1.0

@@ -17,8 +17,8 @@ from benchmarks.session import PARTITIONS, Session, alert_names, check_found
 from benchmarks.stages.stage import Result, Target
 from benchmarks.traffic.stream import Traffic
 
-EVENTS = (200_000, 60_000)
-ROUNDS = (2, 1)
+EVENTS = (100_000, 60_000)
+ROUNDS = (3, 1)
 CPU_NAME = "CPU per event, two workers / one"
 CPU_WANTED = 1.1
 WALL_NAME = "wall clock, two workers / one"
