@@ -7,7 +7,7 @@ import pytest
 from tests.image.conftest import PARTITIONS
 from tests.image.containers import Container, Containers
 from tests.integration.stream import Stream, make_stream, produce
-from tests.integration.worker import committed, read_all, wait_until
+from tests.integration.worker import SLOW, committed, read_all, wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1_800)]
 
@@ -68,11 +68,7 @@ def test_stopped_in_the_middle_it_repeats_nothing(image: Containers, kafka, sett
     events = 4 * EVENTS  # so many that the first commit is far from the last
     stream = make_stream(events)
     produce(kafka.bootstrap, settings["STREAMPROC_EVENTS_TOPIC"], stream)
-    slow = {
-        "STREAMPROC_BATCH_RECORDS": "20",
-        "STREAMPROC_BATCHES_IN_FLIGHT": "1",
-        "STREAMPROC_COMMIT_INTERVAL_S": "0.1",
-    }
+    slow = {f"STREAMPROC_{name.upper()}": value for name, value in SLOW.items()}
     with image.running("first", ["worker"], settings | slow) as worker:
         wait_until(lambda: offsets(settings) > 0, "a part is committed", Watched(worker))
         drain(worker)

@@ -20,7 +20,7 @@ from streamproc.errors import ConfigError
 from streamproc.refusals import EXIT_CODES, WAYS_OUT
 from streamproc.topics import TopicOptions, create_topics
 from tests.engine.programs import PAIR, SHELL, document, rule_text
-from tests.integration.worker import Samples, Worker, read_all, total, wait_until
+from tests.integration.worker import DEADLINE_S, Samples, Worker, read_all, total, wait_until
 from tests.kafka.access import (
     AUTHORIZER,
     REAUTHENTICATION_MS,
@@ -34,6 +34,8 @@ PARTITIONS = 2
 USER, PASSWORD = "streamproc", "s3cret"
 PASSWORDS = {USER: PASSWORD, "streamproc-topics": "t0pics", "keda": "k3da", "nobody": "n0ne"}
 EXPIRY = "streamproc_tls_certificate_expiry_timestamp_seconds"
+# A fetch that was allowed before a right was taken away waits at the broker for up to half of it.
+FETCH_WAIT_S = 1.0
 EXIT_S = "3"  # longer than a worker takes until it serves its metrics
 
 
@@ -160,7 +162,7 @@ class Secure(Worker):
     def ends_for(self, reason: str) -> None:
         """Wait for its end; metric, log and exit code say this reason and no other."""
         seen = self.refused()
-        end = time.monotonic() + 120
+        end = time.monotonic() + DEADLINE_S
         while self.exit_code is None:
             assert time.monotonic() < end, f"it goes on\n{self.tail()}"
             seen |= self.refused()
@@ -351,6 +353,7 @@ def test_a_right_that_is_taken_away_ends_the_worker_and_loses_nothing(place, tmp
         try:
             # Seen although nothing is to be read or written at the moment.
             wait_until(worker.refused, "the right is missed", worker)
+            time.sleep(FETCH_WAIT_S)
             send(place, shell(name))
             worker.ends_for("authorization")
             assert alerts_of(place, name) == []

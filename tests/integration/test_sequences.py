@@ -20,6 +20,8 @@ from tests.integration.worker import committed, read_all, wait_until, wait_until
 
 PARTITIONS = 12
 EVENTS, HOSTS = 200_000, 100
+TRICKLE = 20_000  # the last ones, which come one by one until the last worker is killed
+TRICKLE_S = 0.01  # slowly, and without a pause in which events out of order would become late
 SENDING_S = 25.0
 LATENESS_S = 5
 
@@ -62,6 +64,19 @@ def send(kafka, topic, records, seconds=0.0) -> None:
     assert producer.flush(60) == 0
 
 
+def trickle(kafka, topic, records, is_over: threading.Event) -> None:
+    """Produce the records in order, slowly until ``is_over``: minutes for all of them."""
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap, "partitioner": "murmur2_random", "linger.ms": 5}
+    )
+    for key, value in records:
+        producer.produce(topic, value, key)
+        producer.poll(0)
+        if not is_over.is_set():
+            is_over.wait(TRICKLE_S)
+    assert producer.flush(60) == 0
+
+
 def alert_ids(kafka, settings) -> list[str]:
     return [m.key().decode() for m in read_all(kafka.bootstrap, settings["alerts_topic"])]
 
@@ -74,9 +89,14 @@ def test_kills_and_rebalances_change_no_sequence(kafka, settings, start):
     now_ms = time.time_ns() // 1_000_000
     stream = make_stream(EVENTS, HOSTS, now_ms - 40 * MINUTE_MS, now_ms - MINUTE_MS)
     expected = stream.shells | stream.blocks
-    sender = threading.Thread(
-        target=send, args=(kafka, settings["events_topic"], stream.records, SENDING_S)
-    )
+    kills_are_over = threading.Event()
+
+    def send_all() -> None:
+        topic, records = settings["events_topic"], stream.records
+        send(kafka, topic, records[:-TRICKLE], SENDING_S)
+        trickle(kafka, topic, records[-TRICKLE:], kills_are_over)
+
+    sender = threading.Thread(target=send_all)
 
     def reach(count, worker):
         wait_until(
@@ -98,6 +118,7 @@ def test_kills_and_rebalances_change_no_sequence(kafka, settings, start):
     reach(150_000, fifth)
     fourth.kill()
     assert committed(settings, PARTITIONS) < EVENTS, "the kills came too late to tell anything"
+    kills_are_over.set()
     sender.join()
     reach(EVENTS, sixth)
     wait_until(lambda: expected <= set(alert_ids(kafka, settings)), "all alerts are there", sixth)
@@ -140,6 +161,7 @@ def test_missing_event_fires_in_an_idle_partition(kafka, settings, start):
 
 def test_scaling_to_three_workers_and_back_loses_no_partial_sequence(kafka, settings, start):
     """First steps with one worker, second steps with three, third ones with one again."""
+    settings["session_timeout_s"] = "60"  # nobody is taken for dead, so nothing is read twice
     now_ms = time.time_ns() // 1_000_000
     hosts = [f"host-{number}" for number in range(60)]
     steps = [("failure", 2), ("failure", 2), ("success", 1)]

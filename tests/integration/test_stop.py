@@ -54,6 +54,16 @@ def members(kafka, settings) -> list[tuple[str | None, int]]:
     )
 
 
+def await_members(kafka, settings, expected: list[tuple[str, int]]) -> None:
+    """Wait until the broker has heard of it: a session lasts longer than this waits."""
+    wait_until(lambda: members(kafka, settings) == expected, f"the members are {expected}")
+
+
+def await_ready(*workers: Worker) -> None:
+    for worker in workers:
+        wait_until(lambda worker=worker: worker.get("/readyz")[0] == 200, "it is ready", worker)
+
+
 def send(kafka, settings, count: int) -> None:
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for number in range(count):
@@ -73,7 +83,7 @@ def test_stop_commits_what_was_evaluated_and_leaves_the_group(kafka, settings, s
     evaluated = committed(settings, PARTITIONS)
     assert evaluated > 0
     assert len(read_all(kafka.bootstrap, settings["alerts_topic"])) == evaluated
-    assert members(kafka, settings) == []
+    await_members(kafka, settings, [])
     second = start()
     wait_until(lambda: second.total(processed) == 2_000 - evaluated, "the rest is done", second)
     assert second.stop() == 0
@@ -85,6 +95,7 @@ def test_static_member_restarts_without_a_rebalance(kafka, settings, start):
     """Its partitions wait for it, and the other worker does not notice."""
     first, second = start(group_instance_id="w0"), start(group_instance_id="w1")
     await_partitions(2, first, second)
+    await_ready(first, second)  # all that belongs to the rebalance is done, and counted
     seen = second.total("streamproc_rebalances_total")
     assert first.stop() == 0
     assert members(kafka, settings) == [("w0", 2), ("w1", 2)]
@@ -106,6 +117,6 @@ def test_static_member_that_is_told_to_leaves_the_group(kafka, settings, start):
     await_partitions(2, first, second)
     assert first.stop() == 0
     await_partitions(PARTITIONS, second)
-    assert members(kafka, settings) == [("w1", PARTITIONS)]
+    await_members(kafka, settings, [("w1", PARTITIONS)])
     assert second.stop() == 0
-    assert members(kafka, settings) == []
+    await_members(kafka, settings, [])

@@ -50,7 +50,7 @@ def settings(kafka):
         "alerts_topic": kafka.create_topic("alerts", 1),
         "context_requests_topic": kafka.create_topic("context-requests", 1),
         "dead_letters_topic": kafka.create_topic("dead-letters", 1),
-        "session_timeout_s": "6",
+        "session_timeout_s": "60",  # the worker is not taken for dead: nothing is read twice
         "commit_interval_s": "0.2",
         "log_format": "json",
     }

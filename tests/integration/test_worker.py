@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.stream import make_stream, produce
-from tests.integration.worker import Worker, committed, read_all, total, wait_until
+from tests.integration.worker import SLOW, Worker, committed, read_all, total, wait_until
 
 PARTITIONS = 6
 
@@ -35,8 +35,7 @@ def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_pa
     stream = make_stream(100_000)
     produce(kafka.bootstrap, settings["events_topic"], stream)
     log = tmp_path / "worker.log"
-    slow = settings | {"batch_records": "50", "batches_in_flight": "1"}
-    with Worker(log, slow) as worker:
+    with Worker(log, settings | SLOW) as worker:
         wait_until(lambda: committed(settings, PARTITIONS) > 0, "something is committed", worker)
         worker.kill()
     done = committed(settings, PARTITIONS)
@@ -55,6 +54,7 @@ def test_killed_worker_loses_nothing_and_invents_nothing(kafka, settings, tmp_pa
 
 def test_counts_of_the_metrics_add_up(kafka, settings, tmp_path):
     """Records consumed equal the sum of outcomes; lag ends at zero; /metrics says so."""
+    settings["session_timeout_s"] = "60"  # nothing is read twice
     stream = make_stream(10_000)
     produce(kafka.bootstrap, settings["events_topic"], stream)
     with Worker(tmp_path / "worker.log", settings) as worker:

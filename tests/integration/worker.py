@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,22 +25,33 @@ from confluent_kafka import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.kafka.broker import free_ports
+
 DEADLINE_S = 180.0
-COORDINATOR_NOT_READY = (
+NO_ANSWER_YET = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError._TIMED_OUT,
 )
+# Settings of a worker that takes minutes for a stream that others are through with in seconds: a
+# fetch for each partition and second, of what a producer wrote at a time. Whoever stops or kills
+# such a worker when it has begun does so in the middle, however slow the machine is.
+SLOW = {
+    "batch_records": "20",
+    "batches_in_flight": "1",
+    "commit_interval_s": "0.1",
+    "kafka_options": '{"queued.max.messages.kbytes": 1, "fetch.queue.backoff.ms": 1000}',
+}
 
 Samples = dict[tuple, float]
 """(name, labels as sorted pairs) -> value."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, and that no outgoing connection is given meanwhile."""
+    [port] = free_ports(1)
+    return port
 
 
 def ask(port: int, path: str) -> tuple[int, bytes]:
@@ -128,7 +138,7 @@ class Worker:
     def kill(self) -> None:
         """Kill -9: no time for anything."""
         os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(DEADLINE_S)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
@@ -137,7 +147,7 @@ class Worker:
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self.signal(signal.SIGTERM)
-        return self._process.wait(60)
+        return self._process.wait(DEADLINE_S)
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of one of its pages; (0, b"") while it does not answer."""
@@ -181,15 +191,19 @@ def committed(settings: dict[str, str], partitions: int) -> int:
     # when the group's coordinator is not ready (it asks for a new one in a group it has not got).
     client = {"bootstrap.servers": settings["bootstrap_servers"], "group.id": settings["group_id"]}
     consumer = Consumer(client)
+    end = time.monotonic() + DEADLINE_S
     try:
-        answer = consumer.committed(places, timeout=30)
-    except KafkaException as error:
-        if error.args[0].code() not in COORDINATOR_NOT_READY:
-            raise
-        return 0
+        while True:
+            try:
+                answer = consumer.committed(places, timeout=30)
+            except KafkaException as error:
+                if error.args[0].code() not in NO_ANSWER_YET or time.monotonic() >= end:
+                    raise
+                time.sleep(0.05)
+            else:
+                return sum(max(place.offset, 0) for place in answer)  # below 0: none yet
     finally:
         consumer.close()
-    return sum(max(place.offset, 0) for place in answer)  # below 0: none yet
 
 
 def wait_until(condition, what: str, worker: Worker | None = None):

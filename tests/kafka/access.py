@@ -98,6 +98,7 @@ class Access:
         ]
         for future in self._admin.create_acls(bindings).values():
             future.result(TIMEOUT_S)
+        self._wait_until(rights, are_there=True)
 
     def forbid(self, *rights: Right) -> None:
         filters = [
@@ -106,6 +107,24 @@ class Access:
         ]
         for future in self._admin.delete_acls(filters).values():
             assert future.result(TIMEOUT_S), "there was no such right"
+        self._wait_until(rights, are_there=False)
+
+    def _wait_until(self, rights: tuple[Right, ...], *, are_there: bool) -> None:
+        """Wait for the broker: it learns of rights after the controller has changed them."""
+        every = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
+            AclPermissionType.ANY,
+        )  # fmt: skip
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            known = {
+                (one.restype, one.name, one.resource_pattern_type, one.principal, one.operation)
+                for one in self._admin.describe_acls(every).result(TIMEOUT_S)
+            }
+            if all((right in known) is are_there for right in rights):
+                return
+            assert time.monotonic() < end, "the broker does not learn of the rights"
+            time.sleep(0.02)
 
     def set_password(self, user: str, password: str) -> None:
         mechanism = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)

@@ -29,8 +29,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 JAVA_VERSION_MIN = 17  # Kafka 4 brokers refuse older ones
 FETCH_TIMEOUT_S = 300
-START_TIMEOUT_S = 90
-STOP_TIMEOUT_S = 30
+START_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 60
 # Below the range from which kernels give ports to outgoing connections, so that none of those
 # takes the broker's port while it is down between kill and restart.
 PORT_RANGE = (18_000, 28_000)
@@ -107,7 +107,7 @@ class KafkaBroker:
         self._watcher: subprocess.Popen[bytes] | None = None
         self._secure = secure
         self._scram_users = dict(scram_users or {})
-        port, secure_port, self._controller_port = _free_ports(3)
+        port, secure_port, self._controller_port = free_ports(3)
         self.bootstrap = f"127.0.0.1:{port}"
         self.secure_bootstrap = f"127.0.0.1:{secure_port}"
         self.start_s = 0.0
@@ -339,7 +339,7 @@ def _watch(group: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Different ports of 127.0.0.1 that nothing listens on now."""
     ports: list[int] = []
     while len(ports) < count:

@@ -92,11 +92,8 @@ def test_topics_are_made_written_and_read_over_tls_and_login(
     ],
     ids=["scram password", "plain password", "authority", "client certificate"],
 )
-def test_wrong_credentials_are_refused_with_the_reason(
-    secure_broker, certificates, changes, word, monkeypatch
-):
+def test_wrong_credentials_are_refused_with_the_reason(secure_broker, certificates, changes, word):
     """No way around: the command stops, and its message says what was wrong, without secrets."""
-    monkeypatch.setattr("streamproc.topics.TIMEOUT_S", 5)
     files = {name: certificates.folder / value for name, value in changes.items() if "ssl_" in name}
     settings = secure_settings(secure_broker, certificates, **changes | files)
     with pytest.raises(ConfigError) as caught:

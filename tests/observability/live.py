@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,6 +15,7 @@ from typing import Any
 import orjson
 import yaml
 
+from tests.integration.worker import free_port
 from tests.observability.tools import prometheus
 
 STEP_S = 1
@@ -91,9 +91,3 @@ class Prometheus:
 
     def tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

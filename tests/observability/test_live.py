@@ -22,10 +22,10 @@ from confluent_kafka.admin import AdminClient
 from tests.cli.samples import write_rule
 from tests.engine.programs import rule_id
 from tests.integration.stream import make_stream, produce
-from tests.integration.worker import Worker
+from tests.integration.worker import Worker, free_port, wait_until
 from tests.kafka.authority import Authority
 from tests.observability.dashboards import BOARDS, queries
-from tests.observability.live import Prometheus, free_port
+from tests.observability.live import Prometheus
 from tests.observability.test_alerts import FILES
 from tests.observability.tools import promtool
 
@@ -78,7 +78,7 @@ def live(tmp_path_factory, make_kafka_broker):
         _make_topics(settings)
         _lose_records(broker.bootstrap, settings["events_topic"])
         running.enter_context(worker)
-        _wait_for_metrics(port, worker)
+        wait_until(lambda: worker.get("/readyz")[0] == 200, "it is ready", worker)
         server = Prometheus(folder, f"127.0.0.1:{port}", FILES)
         running.enter_context(server)
         stream = make_stream(20_000)
@@ -169,14 +169,3 @@ def _lose_records(bootstrap: str, topic: str) -> None:
     until = [TopicPartition(topic, place.partition, 5) for place in places]
     for done in admin.delete_records(until).values():
         done.result(30)
-
-
-def _wait_for_metrics(port: int, worker: Worker) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(worker.tail())
