@@ -171,22 +171,29 @@ class QuietScopes(Starts):
         restart ``_ask`` does not know how far it came, and asks; here it is known that these can
         do nothing to it.
         """
-        starts, known = scope.starts, scope.quiet.known
-        clock_ms, budget, starts_max = self._clock_ms, self._budget, self._limits.starts_max
+        starts, known, budget = scope.starts, scope.quiet.known, self._budget
+        clock_ms, limits = self._clock_ms, self._limits
+        over_ns: dict[str, int] = {}  # for each rule, the time before which starts are over
         for arrival in due:
             starters = known[id(arrival.prospects)].starters
-            arrived_ms, event_ns = arrival.arrived_ms, arrival.timestamp_ns
-            touched_ms = arrived_ms if arrived_ms > clock_ms else clock_ms
+            if not starters:
+                continue
+            event_ns, touched_ms = arrival.timestamp_ns, arrival.arrived_ms
+            if touched_ms < clock_ms:
+                touched_ms = clock_ms
             for rule, queries, _, _, outdated_ns in starters:
                 begun = starts.get(rule)
                 if begun is None:
                     begun = starts[rule] = deque()
                 begun.append(Start(event_ns, touched_ms, arrival.payload, queries))
                 budget.starts += 1
-                if begun[0].timestamp_ns < event_ns - outdated_ns:
-                    self._drop_starts(scope, rule, event_ns - outdated_ns)
-                if budget.starts > starts_max:
-                    self._begin(name, scope, rule, found, 1)
+                over_ns[rule] = event_ns - outdated_ns
+        for rule, before_ns in over_ns.items():
+            if starts[rule][0].timestamp_ns < before_ns:
+                self._drop_starts(scope, rule, before_ns)
+        for rule in over_ns:
+            while budget.starts > limits.starts_max and rule in starts:
+                self._begin(name, scope, rule, found, 1)
 
     def _end_quiet_of_all(self) -> None:
         """Let it be found out anew of every scope whether it is quiet: the rules change."""

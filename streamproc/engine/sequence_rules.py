@@ -26,6 +26,7 @@ from streamproc.ruleset.validate import event_queries, sequence_warning
 SPAN_DEFAULT_MS = 24 * 3_600_000
 """Span of a sequence without ``maxspan``: the one thing in it that nothing else bounds."""
 _GROUPS_MAX = 8_192
+_HOST_SCOPES_MAX = 16_384
 
 
 class SequenceRule(NamedTuple):
@@ -118,6 +119,7 @@ class SequenceRules:
         self.by_name = {rule.name: rule for rule in self.rules}
         self.positions = {rule.name: position for position, rule in enumerate(self.rules)}
         self._groups: dict[int, _Known] = {}
+        self._host_scopes: dict[str, str] = {}
 
     def groups(self, candidates: tuple[Candidate, ...]) -> tuple[Group, ...]:
         """Return candidates by what orders their events. The same object is answered faster."""
@@ -170,7 +172,10 @@ class SequenceRules:
         Returns:
             False when more has to be known: the record has to be decoded for ``offers``.
         """
-        places = self._known_groups(candidates).places
+        known = self._groups.get(id(candidates))
+        if known is None or known.candidates is not candidates:
+            known = self._known_groups(candidates)
+        places = known.places
         if places is None:
             return False
         if head is None:
@@ -179,11 +184,22 @@ class SequenceRules:
                 return False
         host_id, timestamp_ns = head
         broker_ms = _broker_ms(record, timestamp_ns, wall_ms)
-        offset = record.offset
         for scope, prospects in places:
-            arrival = Arrival(timestamp_ns, None, offset, broker_ms, record, _NO_HITS, prospects)
-            offers.append((scope or f"{_USUAL_HOST}{host_id}", arrival))
+            name = scope or self._host_scopes.get(host_id) or self._host_scope(host_id)
+            arrival = Arrival(
+                timestamp_ns, None, record.offset, broker_ms, record, _NO_HITS, prospects
+            )
+            offers.append((name, arrival))
         return True
+
+    def _host_scope(self, host_id: Any) -> str:
+        """Return the name of a host's scope, the same object each time."""
+        name = f"{_USUAL_HOST}{host_id}"
+        if type(host_id) is str:  # 1 and true are equal, and other hosts
+            if len(self._host_scopes) >= _HOST_SCOPES_MAX:
+                self._host_scopes.clear()
+            self._host_scopes[host_id] = name
+        return name
 
     def offers(
         self,
