@@ -47,6 +47,18 @@ from streamproc.ruleset.rule import Rule
 
 FAILED = "failed"
 IS_CUT = f'"{TRUNCATED}":true'.encode()
+_COUNTED = (
+    "outcomes",
+    "invalid",
+    "incomplete",
+    "dead_letters",
+    "rule_matches",
+    "rule_errors",
+    "alerts",
+    "context_requests",
+    "suppressed",
+    "truncated",
+)
 HEADERS_ROOM_BYTES = 40_000  # key and headers of a context request; values are cut at 32 KiB
 # Later than any event: the year 294,276, the last that 64 bits of microseconds hold.
 _THE_END_MS = 9_223_372_036_854_775
@@ -112,16 +124,9 @@ class Tally:
 
     def add_to(self, counters: Counters) -> None:
         """Add every count."""
-        counters.outcomes.update(self.outcomes)
-        counters.invalid.update(self.invalid)
-        counters.incomplete.update(self.incomplete)
-        counters.dead_letters.update(self.dead_letters)
-        counters.rule_matches.update(self.rule_matches)
-        counters.rule_errors.update(self.rule_errors)
-        counters.alerts.update(self.alerts)
-        counters.context_requests.update(self.context_requests)
-        counters.suppressed.update(self.suppressed)
-        counters.truncated.update(self.truncated)
+        for name in _COUNTED:
+            if found := getattr(self, name):
+                getattr(counters, name).update(found)
 
 
 class Detector:
