@@ -302,7 +302,7 @@ class Settings(BaseModel):
         le=1_000_000_000,
     )
     producer_linger_ms: float = setting(
-        2,
+        0.5,
         "Time that the producer waits for more outputs to send at once",
         unit="ms",
         ge=0,

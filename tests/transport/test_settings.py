@@ -57,7 +57,7 @@ def test_promises_are_kept_by_settings() -> None:
     assert producer["enable.idempotence"] is True
     assert producer["partitioner"] == "murmur2_random"
     assert producer["compression.type"] == "zstd"
-    assert producer["linger.ms"] == 1
+    assert producer["linger.ms"] == 0.5
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED_SETTINGS))
