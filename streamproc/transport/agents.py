@@ -24,6 +24,13 @@ An idle partition's time stays this far behind the worker's, so that the next re
 the broker's time, does not find time ahead of it.
 """
 
+TURN_RECORDS = 256
+"""How many records are evaluated before others have their turn of the event loop.
+
+A batch is never divided. A turn costs as much as some ten records do, and more while the poll
+thread waits for the interpreter; while records trickle in, batches are small.
+"""
+
 
 def define_detect_agent(
     app: Any, topic: Any, rules: RulesInForce, publisher: Publisher, counters: Counters
@@ -32,6 +39,7 @@ def define_detect_agent(
 
     @app.agent(topic, name="detect")  # type: ignore[untyped-decorator]
     async def detect(stream: Any) -> None:
+        since_turn = 0
         async for batch in each_batch(stream):
             if batch.tp not in app.consumer.assignment():
                 continue  # lost meanwhile, and with it the state of its sequences
@@ -48,8 +56,11 @@ def define_detect_agent(
             _count_age(counters, batch, now_ms)
             batch.ack()
             # A hand-over holds many batches, and nothing above waits while there is room for the
-            # outputs: signals, commits and changed rules have their turn between any two.
-            await asyncio.sleep(0)
+            # outputs: signals, commits and changed rules have their turn meanwhile.
+            since_turn += len(batch)
+            if since_turn >= TURN_RECORDS:
+                since_turn = 0
+                await asyncio.sleep(0)
 
     return detect
 

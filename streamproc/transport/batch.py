@@ -35,6 +35,7 @@ class RecordBatch:
         "_acks_left",
         "_messages",
         "_part",
+        "_tp",
         "_value_bytes",
         "acknowledged",
         "handover",
@@ -44,7 +45,8 @@ class RecordBatch:
         """Wrap a non-empty run of messages; ``part`` marks one that cannot be acknowledged."""
         self._messages = messages
         self._part = part
-        self._value_bytes = -1  # not yet asked for
+        self._tp: TP | None = None  # this and the next: not yet asked for
+        self._value_bytes = -1
         self._acks_left = -1  # of the agents on the topic; not yet known
         self.handover: Handover | None = None  # what it came in
         self.acknowledged = False
@@ -89,8 +91,9 @@ class RecordBatch:
     @property
     def tp(self) -> TP:
         """Topic and partition as Faust writes them."""
-        first = self._messages[0]
-        return TP(first.topic(), first.partition())
+        if self._tp is None:
+            self._tp = TP(self.topic, self.partition)
+        return self._tp
 
     @property
     def first_offset(self) -> int:

@@ -46,20 +46,23 @@ class DeliveringConsumer(PartitionConsumer):
                 await self._sleep_until_ready(ready)
                 continue
             await self._deliver_ready(ready)
-            await asyncio.sleep(0)
+            if ready:
+                await asyncio.sleep(0)
 
     async def _sleep_until_ready(self, ready: Any) -> None:
         self._wake.clear()
         if ready:
             return
+        # ``wait_for`` would make a task of it: two more turns of the loop for each hand-over.
+        look = asyncio.get_running_loop().call_later(LOOK_S, self._wake.set)
         try:
-            await asyncio.wait_for(self._wake.wait(), LOOK_S)
-        except TimeoutError:
-            return
+            await self._wake.wait()
         except asyncio.CancelledError:
             # Faust's fetcher takes a stop in the middle of a rebalance for a crash.
             if not self.app.should_stop:
                 raise
+        finally:
+            look.cancel()
 
     async def _deliver_ready(self, ready: Any) -> None:
         """Hand over what is ready now: batches together, topic by topic."""

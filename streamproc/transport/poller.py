@@ -51,8 +51,9 @@ Command = Callable[[Any], Any]
 IDLE_S = 0.05  # between two looks at the group's events while no records are wanted
 REFRESH_S = 1.0  # between two looks at ends and gaps
 LEAVE_TIMEOUT_S = 5.0
-# Records trickle in one by one; a hand-over each would cost more than a moment's wait does.
-GATHER_S = 0.002
+# Between two hand-overs, at least. One costs as much as a hundred records do, and records trickle
+# in one by one; but the first after a pause waits for no others.
+APART_S = 0.004
 # Read at a time, however many records that is: a few events of a megabyte do not fill the memory.
 READ_BYTES_MAX = 8 * 1024 * 1024
 FIRST_READ_RECORDS = 500  # while nothing is known of their size
@@ -101,6 +102,7 @@ class Poller:
         self._ended = False
         self._one_topic = False
         self._refresh_at = 0.0
+        self._handed_over_s = 0.0
         self.ready: deque[Handed] = deque()
         self.assigned: frozenset[TP] = frozenset()
         self.generation = 0
@@ -262,13 +264,14 @@ class Poller:
         self._settle(future, None, None)
 
     def _read(self) -> list[Message]:
-        """Take what is there; wait for the first record, and a moment for those after it."""
+        """Take what is there, or wait for it, and what comes until a hand-over is due."""
         consume, count = self._consumer.consume, self.records_at_a_time
         messages: list[Message] = consume(count, 0)
         if not messages:
             messages = consume(1, self._options.consume_timeout_s)
         if 0 < len(messages) < count:
-            messages += consume(count - len(messages), GATHER_S)
+            left_s = max(self._handed_over_s + APART_S - time.monotonic(), 0)
+            messages += consume(count - len(messages), left_s)
         return messages
 
     def _leave(self) -> None:
@@ -327,6 +330,7 @@ class Poller:
         if not handed:
             return
         self.acquire(len(handed))
+        self._handed_over_s = time.monotonic()
         asleep = not self.ready
         self.ready.extend(handed)
         if asleep:
@@ -334,9 +338,10 @@ class Poller:
 
     def _without_errors(self, messages: list[Message], ends: list[Message]) -> list[Message]:
         """Return the records; tell of errors; ends of partitions go to ``ends``."""
-        for message in messages:
-            error = message.error()
+        records = []
+        for message, error in zip(messages, map(_ERROR, messages), strict=True):
             if error is None:
+                records.append(message)
                 continue
             if error.code() == KafkaError._PARTITION_EOF:
                 ends.append(message)
@@ -344,7 +349,7 @@ class Poller:
             if error.fatal() or error.code() == KafkaError._MAX_POLL_EXCEEDED:
                 raise KafkaException(error)
             self._error(error)
-        return [message for message in messages if message.error() is None]
+        return records
 
     def _error(self, error: KafkaError) -> None:
         call_soon(self._loop, lambda: self._listener.kafka_error(error))

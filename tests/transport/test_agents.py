@@ -14,7 +14,12 @@ from streamproc.engine.sequence_budget import SequenceLimits
 from streamproc.engine.sequence_rules import SequenceRules
 from streamproc.engine.sequence_states import SequenceStates
 from streamproc.ops.counters import Counters
-from streamproc.transport.agents import CLOCK_SKEW_MS, define_clock, define_detect_agent
+from streamproc.transport.agents import (
+    CLOCK_SKEW_MS,
+    TURN_RECORDS,
+    define_clock,
+    define_detect_agent,
+)
 from streamproc.transport.batch import RecordBatch
 from tests.engine.programs import NOW_MS, document, reader, record
 
@@ -90,8 +95,8 @@ def in_force(detector: Detector) -> Any:
     return SimpleNamespace(detector=detector, saw=lambda batch: None)
 
 
-def make_batch(offset: int) -> RecordBatch:
-    return RecordBatch.of([record(document(), offset, NOW_MS)])
+def make_batch(offset: int, records: int = 1) -> RecordBatch:
+    return RecordBatch.of(record(document(), offset + n, NOW_MS) for n in range(records))
 
 
 def run_agent(consumer, detector, batches, error=None):
@@ -137,10 +142,15 @@ def test_rules_that_are_replaced_while_outputs_wait_evaluate_the_next_batch():
     assert old.sequences.is_settled()
 
 
-def test_others_have_their_turn_between_two_batches_of_one_hand_over():
+@pytest.mark.parametrize(
+    ("records", "batches", "expected"),
+    [(TURN_RECORDS, 3, [1, 2]), (TURN_RECORDS // 2, 6, [2, 4]), (1, 3, [])],
+)
+def test_others_have_their_turn_within_one_hand_over(records, batches, expected):
     """A signal or a commit does not wait until all that was ready is evaluated."""
     detector, turns = Detector(), []
-    rules, batches = in_force(detector), [make_batch(0), make_batch(1), make_batch(2)]
+    rules = in_force(detector)
+    batches = [make_batch(number * records, records) for number in range(batches)]
     agent = define_detect_agent(App(Consumer()), None, rules, Publisher(), Counters())
 
     async def items():
@@ -155,7 +165,7 @@ def test_others_have_their_turn_between_two_batches_of_one_hand_over():
         await asyncio.gather(agent(SimpleNamespace(noack=items)), other())
 
     asyncio.run(main())
-    assert turns == [1, 2]
+    assert turns == expected
 
 
 def test_batch_whose_outputs_fail_is_not_acknowledged():
