@@ -12,6 +12,21 @@ from typing import Protocol
 from streamproc.model import Headers, Record
 
 
+class Reference(Protocol):
+    """A record that is not made yet: most that wait for a sequence never are.
+
+    Attributes:
+        offset: As in ``Record``.
+        timestamp_ms: As in ``Record``.
+    """
+
+    offset: int
+    timestamp_ms: int
+
+    def record(self) -> Record:
+        """Make the record."""
+
+
 class Batch(Protocol):
     """Records of one topic partition, in ascending offset order; positions count from 0.
 
@@ -39,11 +54,22 @@ class Batch(Protocol):
     def record(self, position: int) -> Record:
         """Return the whole record at a position."""
 
+    def reference(self, position: int) -> Record | Reference:
+        """Return what tells of the record at a position, to be kept: its record may be made later.
+
+        ``record_of`` makes it, also after the batch is gone.
+        """
+
     def headers(self, position: int) -> Headers:
         """Return the headers of the record at a position, and nothing else of it."""
 
     def slice(self, start: int, stop: int) -> Batch:
         """Return the records of positions ``start`` up to, not including, ``stop``."""
+
+
+def record_of(reference: Record | Reference) -> Record:
+    """Return the record that is referred to."""
+    return reference if isinstance(reference, Record) else reference.record()
 
 
 class RecordList:
@@ -79,6 +105,10 @@ class RecordList:
 
     def record(self, position: int) -> Record:
         """Return the whole record at a position."""
+        return self._records[position]
+
+    def reference(self, position: int) -> Record:
+        """Return the record at a position."""
         return self._records[position]
 
     def headers(self, position: int) -> Headers:

@@ -24,7 +24,7 @@ import msgspec
 
 from streamproc.engine.alert_json import TRUNCATED
 from streamproc.engine.alerts import AlertWriter, Match
-from streamproc.engine.batch import Batch
+from streamproc.engine.batch import Batch, record_of
 from streamproc.engine.context import ContextRequest, ContextWriter
 from streamproc.engine.costs import CostSampler
 from streamproc.engine.dead_letters import dead_letter
@@ -258,10 +258,12 @@ class Detector:
                     asked, values[index], asks_head=bool(sequences)
                 )
             if singles or sequences:
-                record = batch.record(positions[index] if faults else index)
+                position = positions[index] if faults else index
                 # Most that only sequences want wait for their turn undecoded.
-                if singles or not offer_unread(record, sequences, wall_ms, head, tally.offers):
-                    self._evaluate(record, singles, sequences, now_ms, tally)
+                if singles or not offer_unread(
+                    batch.reference(position), values[index], sequences, wall_ms, head, tally.offers
+                ):
+                    self._evaluate(batch.record(position), singles, sequences, now_ms, tally)
                     continue
             unmatched += 1
         filtered = total - len(faults) - len(candidates)
@@ -336,7 +338,7 @@ class Detector:
         program = self._program
         head, wall_ms = head_of(event), self._wall_ms(now_ms)
         if head is not None and program.sequences.offer_unread(
-            record, sequences, wall_ms, head, tally.offers
+            record, record.value or b"", sequences, wall_ms, head, tally.offers
         ):
             return
         shift = len(program.matchers)
@@ -404,7 +406,7 @@ class Detector:
         """Write the alerts of completed sequences."""
         for match in found:
             rule = self._program.sequences.by_name[match.rule].rule
-            records = [record for record in match.payloads if record is not None]
+            records = [record_of(payload) for payload in match.payloads if payload is not None]
             try:
                 self._detect_sequence(rule, match.key, records, now_ms, tally)
             except Exception as error:  # noqa: BLE001  # the other sequences must come out

@@ -7,8 +7,9 @@ is noted for the caller, and stops no other rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from streamproc.engine.batch import record_of
 from streamproc.engine.decode import decode
 from streamproc.engine.sequence_rules import SequenceRules
 from streamproc.eql.event import Event
@@ -47,15 +48,15 @@ class StepReader:
         self._rules = rules
         self._applies = applies
         self._stamped = stamped
-        # The record asked about last: several rules may want to know.
-        self._record: Record | None = None
+        # What was asked about last: several rules may want to know.
+        self._payload: Any = None
         self._event: Event | None = None
         self.faults: list[Fault] = []
 
-    def hits(self, rule: str, payload: Record, timestamp_ns: int, queries: tuple[int, ...]) -> Hits:
+    def hits(self, rule: str, payload: Any, timestamp_ns: int, queries: tuple[int, ...]) -> Hits:
         """Return what the event can do in the rule's sequence; nothing if it cannot be read."""
-        if payload is not self._record:
-            self._record, self._event = payload, self._read(payload, timestamp_ns)
+        if payload is not self._payload:
+            self._payload, self._event = payload, self._read(record_of(payload), timestamp_ns)
         event = self._event
         if event is None or not self._applies(event, self._rules.positions[rule]):
             return ()
@@ -63,7 +64,7 @@ class StepReader:
         try:
             return entry.machine.hits(event, queries)
         except Exception as error:  # noqa: BLE001  # one rule's error must not stop the others
-            self.faults.append(Fault(entry.rule, payload, error))
+            self.faults.append(Fault(entry.rule, record_of(payload), error))
             return ()
 
     def _read(self, record: Record, timestamp_ns: int) -> Event | None:

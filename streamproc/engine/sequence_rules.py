@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from streamproc.engine.batch import Reference
 from streamproc.engine.sequence_head import read_head
 from streamproc.engine.sequence_scope import Arrival, Prospect, Prospects
 from streamproc.eql import nodes
@@ -154,7 +155,8 @@ class SequenceRules:
 
     def offer_unread(
         self,
-        record: Record,
+        record: Record | Reference,
+        value: bytes,
         candidates: tuple[Candidate, ...],
         wall_ms: int | None,
         head: tuple[Any, int] | None,
@@ -163,7 +165,8 @@ class SequenceRules:
         """Append what a record can do in sequences, as far as its host and time tell, to offers.
 
         Args:
-            record: The record.
+            record: The record, which goes along to the alert.
+            value: Its value.
             candidates: The rules that it may be part of.
             wall_ms: As in ``offers``.
             head: Its host and time, if they were read for others.
@@ -179,7 +182,7 @@ class SequenceRules:
         if places is None:
             return False
         if head is None:
-            head = read_head(record.value or b"")
+            head = read_head(value)
             if head is None:
                 return False
         host_id, timestamp_ns = head
@@ -294,7 +297,7 @@ def _arrival(
     )
 
 
-def _broker_ms(record: Record, timestamp_ns: int, wall_ms: int | None) -> int:
+def _broker_ms(record: Record | Reference, timestamp_ns: int, wall_ms: int | None) -> int:
     if wall_ms is None:
         return timestamp_ns // NS_PER_MS
     return min(record.timestamp_ms or wall_ms, wall_ms)

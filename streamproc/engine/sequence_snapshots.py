@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 import zstandard
 
+from streamproc.engine.batch import Reference, record_of
 from streamproc.engine.sequence_scope import (
     Arrival,
     Deadline,
@@ -47,7 +48,7 @@ class SnapshotError(StreamprocError):
 
 
 def pack_scope(scope: Scope) -> bytes:
-    """Return the snapshot of a scope whose payloads are ``Record`` values."""
+    """Return the snapshot of a scope whose payloads are records or refer to them."""
     records = _RecordWriter()
     description = orjson.dumps(
         {
@@ -103,7 +104,8 @@ class _RecordWriter:
         self.values: list[bytes] = []
         self._numbers: dict[tuple[str, int, int], int] = {}
 
-    def number(self, record: Record) -> int:
+    def number(self, payload: Record | Reference) -> int:
+        record = record_of(payload)
         place = (record.topic, record.partition, record.offset)
         found = self._numbers.get(place)
         if found is None:

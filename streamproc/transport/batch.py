@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import faust
+import msgspec
 from confluent_kafka import Message
 from faust.events import Event
 from faust.types import TP
@@ -21,6 +22,24 @@ from streamproc.model import Headers, Record
 # Unbound methods: ``map(_VALUE, messages)`` runs in C, without a Python frame for each record.
 _VALUE = Message.value
 _PARTITION = Message.partition
+
+
+class MessageReference(msgspec.Struct, gc=False):
+    """A message whose record may be made later.
+
+    Attributes:
+        message: The consumer's own.
+        offset: Its offset.
+        timestamp_ms: Its time, milliseconds; 0 if unknown.
+    """
+
+    message: Any
+    offset: int
+    timestamp_ms: int
+
+    def record(self) -> Record:
+        """Make the record."""
+        return _record(self.message)
 
 
 # Messages are typed Any: confluent-kafka's annotations let every part of one be None.
@@ -136,17 +155,13 @@ class RecordBatch:
 
     def record(self, position: int) -> Record:
         """Return the record at ``position`` (0 is the first) with its own offset and headers."""
+        return _record(self._messages[position])
+
+    def reference(self, position: int) -> MessageReference:
+        """Return what tells of the record at ``position``: half the cost of making it."""
         message = self._messages[position]
-        timestamp_ms, headers = message.timestamp()[1], message.headers()
-        # By position, and no list where there are no headers: half the cost; see ``Record``.
-        return Record(
-            message.value(),
-            message.topic(),
-            message.partition(),
-            message.offset(),
-            timestamp_ms if timestamp_ms > 0 else 0,
-            _named(headers) if headers else [],
-        )
+        timestamp_ms = message.timestamp()[1]
+        return MessageReference(message, message.offset(), timestamp_ms if timestamp_ms > 0 else 0)
 
     def headers(self, position: int) -> Headers:
         """Return the headers of the record at ``position``; one without a value is empty."""
@@ -255,6 +270,19 @@ def batches_of(messages: Sequence[Any], *, one_topic: bool) -> list[RecordBatch]
 
 def _place(message: Any) -> tuple[Any, Any]:
     return message.topic(), message.partition()
+
+
+def _record(message: Any) -> Record:
+    timestamp_ms, headers = message.timestamp()[1], message.headers()
+    # By position, and no list where there are no headers: half the cost; see ``Record``.
+    return Record(
+        message.value(),
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        timestamp_ms if timestamp_ms > 0 else 0,
+        _named(headers) if headers else [],
+    )
 
 
 def _named(headers: Any) -> Headers:

@@ -66,6 +66,20 @@ def test_every_kind_of_value_comes_back():
     assert list(restored.states["rule"]) == list(scope.states["rule"])
 
 
+def test_what_is_referred_to_comes_back_as_a_record():
+    class Reference:
+        offset, timestamp_ms = 5, 50
+
+        def record(self) -> Record:
+            return _record(5)
+
+    arrival = Arrival(1, None, 5, 50, Reference(), {})
+    held = Held(arrival.ordinal(), arrival, 50)
+    scope = Scope(ordinary=Lane([(held.ordinal, held)]))
+    (_, restored), *_ = unpack_scope(pack_scope(scope)).ordinary.heap
+    assert restored.arrival.payload == _record(5)
+
+
 def test_an_empty_scope_comes_back():
     """All that is left of it is its offset."""
     assert unpack_scope(pack_scope(Scope(offset=5))) == Scope(offset=5)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import Message
 
+from streamproc.engine.batch import record_of
 from streamproc.model import Record
 from streamproc.transport.batch import Handover, RecordBatch, batches_of
 
@@ -31,6 +32,19 @@ def test_a_batch_of_records_gives_them_back() -> None:
     assert (batch.oldest_timestamp_ms, batch.last_timestamp_ms) == (10, 10)
     assert [batch.record(position) for position in range(3)] == records
     assert "events[3] 7..12, 3 records" in repr(batch)
+
+
+def test_a_reference_makes_its_record_when_the_batch_is_gone() -> None:
+    records = [
+        Record(b"{}", "events", 3, 7, 1_700_000_000_000, [("traceparent", b"00-1-2-03")]),
+        Record(b"[]", "events", 3, 9, 0, []),
+    ]
+    batch = RecordBatch.of(records)
+    references = [batch.reference(position) for position in range(2)]
+    del batch
+    told = [(item.offset, item.timestamp_ms) for item in references]
+    assert told == [(7, 1_700_000_000_000), (9, 0)]
+    assert [record_of(item) for item in references] == records
 
 
 def test_an_empty_batch_is_refused() -> None:
