@@ -16,10 +16,9 @@ Where the rules' rarest literals are rare enough, a first scan runs over many re
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from streamproc.engine.first_scan import FirstScan
 from streamproc.engine.json_text import (
@@ -98,15 +97,21 @@ class Prefilter:
     Args:
         rule_clauses: For each rule the clauses that its events satisfy (see
             ``eql.literals.required_clauses``); a rule without any is always a candidate.
+        costs: What it costs that each rule is a candidate, in units of ``RULE_COST``; None: 1.
         breathe: Called after each rule that is filed, and each of its texts.
 
     Raises:
         PrefilterError: Hyperscan refuses the literals.
     """
 
-    def __init__(self, rule_clauses: Sequence[Clauses], breathe: Breathe = go_on) -> None:
+    def __init__(
+        self,
+        rule_clauses: Sequence[Clauses],
+        breathe: Breathe = go_on,
+        costs: Sequence[float] | None = None,
+    ) -> None:
         self._clauses = tuple(tuple(rule) for rule in rule_clauses)
-        literals = _Literals(self._clauses, breathe)
+        literals = _Literals(_saved(self._clauses, costs or [1.0] * len(self._clauses)), breathe)
         self._all = tuple(range(len(self._clauses)))
         self._is_small = sum(_size(rule) for rule in self._clauses) <= SMALL_RULE_SET
         self._always: list[int] = []
@@ -304,9 +309,9 @@ class Prefilter:
 class _Literals:
     """Everything that is looked for, numbered; equal expressions share a number."""
 
-    def __init__(self, rule_clauses: Iterable[Clauses], breathe: Breathe) -> None:
+    def __init__(self, saved: Mapping[tuple[Requirement, ...], float], breathe: Breathe) -> None:
         self._breathe = breathe
-        self._saved = _saved(rule_clauses)
+        self._saved = saved
         self.expressions: dict[bytes, int] = {}
         self.texts: dict[int, JsonText] = {}  # by number; array starts have none
         self.characters: set[str] = set()
@@ -338,16 +343,18 @@ class _Literals:
         return frozenset(self.expressions[expression] for expression in found)
 
 
-def _saved(rule_clauses: Iterable[Clauses]) -> Counter[tuple[Requirement, ...]]:
+def _saved(
+    rule_clauses: Iterable[Clauses], costs: Iterable[float]
+) -> dict[tuple[Requirement, ...], float]:
     """What each clause saves, of all rules that have it, once their rarer ones are looked up."""
-    saved: Any = Counter()
-    for clauses in rule_clauses:
-        passing = 1.0
+    saved: dict[tuple[Requirement, ...], float] = {}
+    for clauses, cost in zip(rule_clauses, costs, strict=True):
+        passing = cost * RULE_COST
         for clause in clauses:
-            share = min(clause.share, 1.0)
-            saved[clause.requirements] += passing * (1 - share) * RULE_COST
-            passing *= share
-    return cast("Counter[tuple[Requirement, ...]]", saved)
+            left = passing * min(clause.share, 1.0)
+            saved[clause.requirements] = saved.get(clause.requirements, 0.0) + passing - left
+            passing = left
+    return saved
 
 
 def _is_non_ascii(clause: Clause) -> bool:

@@ -31,6 +31,7 @@ _READERS_MAX = 512
 # Programs repeat themselves all day: what rules answered about the same values of all the fields
 # that they ask about is remembered. About 1 kB each.
 _ANSWERS_MAX = 8192
+_START_COST = 2.0  # of an event that may begin a sequence, beside one of a single-event rule
 # What the engine asks of every event.
 _ALWAYS_READ = frozenset({"@timestamp", "host.id"})
 
@@ -124,7 +125,9 @@ class Program:
             breathe()
             if progress is not None:
                 progress(done, len(queries))
-        self.prefilter = Prefilter(clauses, breathe)
+        costs = [1.0] * len(singles)
+        costs += [1.0 if query else _START_COST for _, query in self._owners]
+        self.prefilter = Prefilter(clauses, breathe, costs)
         self.selector = IndexSelector(self.rules, breathe)
         self._unkeyed = frozenset(
             position for position, read in enumerate(self._fields) if read & _ALWAYS_READ

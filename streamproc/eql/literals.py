@@ -53,6 +53,7 @@ MAX_CLAUSES: Final = 24
 MAX_ROUNDS: Final = 2
 """Of an ``or``, so many clauses are made: of its branches' rarest ones, of the next, and so on."""
 
+_IMPLIED_MAX: Final = 64  # pairs of texts that are compared
 _SCALAR_MAX: Final = 10**9  # what rounds to a larger one may begin with other digits
 
 
@@ -151,13 +152,39 @@ _NOTHING: Final[Clauses] = ()
 
 
 def required_clauses(query: EventQuery, event_category_field: str = "event.category") -> Clauses:
-    """What every event that matches ``query`` contains: all of the clauses, rarest first."""
+    """What every event that matches ``query`` contains: all of the clauses, rarest first.
+
+    None of them says what a rarer one says already.
+    """
     clauses = _holds(query.condition)
     if query.category is not None:
         field = Field(event_category_field)
         clauses += _text_leaf(field, [[Text(query.category, True, True)]])
-    distinct = sorted(dict.fromkeys(clauses), key=lambda clause: clause.share)
-    return tuple(distinct[:MAX_CLAUSES])
+    found: list[Clause] = []
+    for clause in sorted(dict.fromkeys(clauses), key=_share):
+        if not any(_implies(rarer, clause) for rarer in found):
+            found.append(clause)
+    return tuple(found[:MAX_CLAUSES])
+
+
+def _implies(one: Clause, other: Clause) -> bool:
+    """Whether each text of the one contains a text of the other; asked of small clauses only."""
+    return len(one.requirements) * len(other.requirements) <= _IMPLIED_MAX and all(
+        any(_holds_text(item, text) for text in other.requirements) for item in one.requirements
+    )
+
+
+def _holds_text(one: Requirement, other: Requirement) -> bool:
+    return (
+        isinstance(one, Text)
+        and isinstance(other, Text)
+        and other.name in ("", one.name)
+        and _bounded(other) in _bounded(one)
+    )
+
+
+def _bounded(text: Text) -> str:
+    return f"{START if text.at_start else ''}{text.text}{END if text.at_end else ''}"
 
 
 def _holds(expr: Expr) -> Clauses:

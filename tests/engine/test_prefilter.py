@@ -299,6 +299,17 @@ def test_remembered_answers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         assert len(prefilter._memo) <= 4
 
 
+def test_a_clause_is_looked_for_where_candidates_cost_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same clause, of a rule whose candidates cost nothing and of one whose cost much."""
+    monkeypatch.setattr("streamproc.engine.prefilter.SMALL_RULE_SET", 0)
+    rule = clauses('any where process.name == "w3wp.exe" and event.type == "start"')
+    value = b'{"process":{"name":"w3wp.exe"}}'
+    assert Prefilter(rule, costs=[0.0]).candidates([value]) == [(0, (0,))]
+    assert Prefilter(rule, costs=[1e6]).candidates([value]) == []
+
+
 UNICODE = 'any where process.args : "certutil" and process.command_line regex ".*[à-ÿ].*"'
 
 

@@ -97,6 +97,11 @@ def required(condition: str) -> set[str]:
             '(args : "unset" and args : "histfile") or name : "longer"',
             {'"histfile" | "longer"', '"longer" | "unset"'},
         ),
+        # What a rarer clause says is not said again.
+        ('event.action == "end" and event.type == "end"', {'"end"'}),
+        ('file.name : "x*.dll9" and file.path : "*dll9"', {'"*.dll9"', '"x*"'}),
+        ('file.name : "sh.x" and process.name : "sh*"', {'"sh.x"'}),
+        ('file.name : "sh.x" and process.title : "sh*"', {'"sh.x"', '"sh*"'}),
         # What a number, a boolean or a number's text might satisfy is not required.
         ('id == "5"', set()),
         ('id : "*1.5e-3*"', set()),
