@@ -21,10 +21,11 @@ from typing import Any
 import orjson
 
 from streamproc.engine.prefilter import Prefilter
-from streamproc.eql.literals import Clauses, required_clauses
+from streamproc.eql.literals import required_clauses
 from streamproc.eql.nodes import EventQuery
 from streamproc.eql.nodes import Sequence as SequenceQuery
 from streamproc.eql.parser import parse_query
+from streamproc.eql.requirements import Clauses
 
 SEED = 20260821
 EVENTS = 4000

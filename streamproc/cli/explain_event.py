@@ -22,8 +22,8 @@ from streamproc.eql.compiler import CompileOptions
 from streamproc.eql.dates import parse_instant
 from streamproc.eql.event import Event
 from streamproc.eql.explain import Explanation, compile_explainer
-from streamproc.eql.literals import Clause
 from streamproc.eql.nodes import EventQuery
+from streamproc.eql.requirements import Clause
 from streamproc.errors import DecodeError
 from streamproc.ndjson import LINE_BYTES_MAX, Line, NdjsonFile
 from streamproc.ruleset.datemath import iso_utc

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from streamproc.eql.frequency import ends_common_key, share_of_text
-from streamproc.eql.literals import Key, NonAscii, Requirement, Scalar, Text
+from streamproc.eql.requirements import Key, NonAscii, Requirement, Scalar, Text
 
 MAX_BYTES: Final = 100
 """Longer texts are cut: what follows a hundred bytes hardly tells events apart."""

@@ -33,7 +33,7 @@ from streamproc.engine.json_text import (
     unescaped,
 )
 from streamproc.engine.literal_database import database
-from streamproc.eql.literals import Clause, Clauses, NonAscii, Requirement
+from streamproc.eql.requirements import Clause, Clauses, NonAscii, Requirement
 from streamproc.ruleset.breath import Breathe, go_on
 
 # Costs per record, nanoseconds.

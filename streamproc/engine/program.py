@@ -13,8 +13,9 @@ from streamproc.engine.prefilter import Prefilter
 from streamproc.engine.sequence_rules import SPAN_DEFAULT_MS, Candidate, SequenceRules, head_of
 from streamproc.eql.dates import is_instant, parse_instant
 from streamproc.eql.event import Event
-from streamproc.eql.literals import Clauses, required_clauses
+from streamproc.eql.literals import required_clauses
 from streamproc.eql.nodes import EventQuery
+from streamproc.eql.requirements import Clauses
 from streamproc.eql.simplify import fields_of
 from streamproc.ruleset.breath import Breathe, go_on
 from streamproc.ruleset.garbage import collection_paused

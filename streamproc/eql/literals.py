@@ -16,17 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from math import prod
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
-from streamproc.eql.frequency import (
-    EVERY_EVENT,
-    NON_ASCII_SHARE,
-    SHARE_UNDER_NAME,
-    is_often_array,
-    share_of_constant,
-    share_of_key,
-    share_of_text,
-)
+from streamproc.eql.frequency import EVERY_EVENT, is_often_array
 from streamproc.eql.nodes import (
     And,
     Arithmetic,
@@ -43,6 +35,16 @@ from streamproc.eql.nodes import (
     PatternMatch,
 )
 from streamproc.eql.regex_literals import END, START, needs_non_ascii, regex_clauses
+from streamproc.eql.requirements import (
+    Clause,
+    Clauses,
+    Key,
+    NonAscii,
+    Requirement,
+    Scalar,
+    Text,
+    implies,
+)
 
 MAX_REQUIREMENTS: Final = 4096
 """A clause with more alternatives than this is left out (the largest known has 2,609)."""
@@ -53,101 +55,7 @@ MAX_CLAUSES: Final = 24
 MAX_ROUNDS: Final = 2
 """Of an ``or``, so many clauses are made: of its branches' rarest ones, of the next, and so on."""
 
-_IMPLIED_MAX: Final = 64  # pairs of texts that are compared
 _SCALAR_MAX: Final = 10**9  # what rounds to a larger one may begin with other digits
-
-
-class Text(NamedTuple):
-    """Some value contains ``text``, at its very start or end where so marked.
-
-    ``name`` is the last component of the path of the value's field, where that is to tell values
-    apart; "" where a value of any field will do.
-    """
-
-    text: str
-    at_start: bool = False
-    at_end: bool = False
-    name: str = ""
-
-    @property
-    def share(self) -> float:
-        """Estimated share of all events (0 to 1) that satisfy this."""
-        share = share_of_text(self.text, self.at_start, self.at_end)
-        return share * SHARE_UNDER_NAME if self.name else share
-
-    def __str__(self) -> str:
-        return f'"{"" if self.at_start else "*"}{self.text}{"" if self.at_end else "*"}"'
-
-
-class Key(NamedTuple):
-    """Some field has ``name`` as a component of its path, the last one if ``is_last``."""
-
-    name: str
-    is_last: bool
-
-    @property
-    def share(self) -> float:
-        """Estimated share of all events (0 to 1) that satisfy this."""
-        return share_of_key(self.name)
-
-    def __str__(self) -> str:
-        return f"key {self.name}"
-
-
-class Scalar(NamedTuple):
-    """Some field whose path ends in ``name`` may be ``constant``: it is not surely another.
-
-    A constant is a natural number, ``true`` or ``false``, as text: 1 and True are equal in Python.
-    Another is an integer for an integer, false for true and true for false; whatever else the
-    field holds (a string, an array, a fraction) might be equal.
-    """
-
-    name: str
-    constant: str
-
-    @property
-    def share(self) -> float:
-        """Estimated share of all events (0 to 1) that satisfy this."""
-        return min(share_of_key(self.name), share_of_constant(self.constant))
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.constant}"
-
-
-class NonAscii(NamedTuple):
-    """Some value of a field whose path ends in ``name`` has a character beyond ASCII."""
-
-    name: str
-
-    @property
-    def share(self) -> float:
-        """Estimated share of all events (0 to 1) that satisfy this."""
-        return NON_ASCII_SHARE
-
-    def __str__(self) -> str:
-        return "a character beyond ASCII"
-
-
-Requirement: TypeAlias = Text | Key | Scalar | NonAscii
-
-
-class Clause(NamedTuple):
-    """At least one of ``requirements`` is satisfied; ``fields`` are those that they are about.
-
-    ``share`` is the estimated share of all events (0 to 1) that satisfy the clause.
-    """
-
-    requirements: tuple[Requirement, ...]
-    fields: frozenset[str]
-    share: float
-
-    def __str__(self) -> str:
-        shown = ", ".join(map(str, self.requirements[:8]))
-        rest = len(self.requirements) - 8
-        return f"{' | '.join(sorted(self.fields))}: {shown}{f', and {rest} more' * (rest > 0)}"
-
-
-Clauses: TypeAlias = tuple[Clause, ...]
 _NOTHING: Final[Clauses] = ()
 
 
@@ -162,29 +70,9 @@ def required_clauses(query: EventQuery, event_category_field: str = "event.categ
         clauses += _text_leaf(field, [[Text(query.category, True, True)]])
     found: list[Clause] = []
     for clause in sorted(dict.fromkeys(clauses), key=_share):
-        if not any(_implies(rarer, clause) for rarer in found):
+        if not any(implies(rarer, clause) for rarer in found):
             found.append(clause)
     return tuple(found[:MAX_CLAUSES])
-
-
-def _implies(one: Clause, other: Clause) -> bool:
-    """Whether each text of the one contains a text of the other; asked of small clauses only."""
-    return len(one.requirements) * len(other.requirements) <= _IMPLIED_MAX and all(
-        any(_holds_text(item, text) for text in other.requirements) for item in one.requirements
-    )
-
-
-def _holds_text(one: Requirement, other: Requirement) -> bool:
-    return (
-        isinstance(one, Text)
-        and isinstance(other, Text)
-        and other.name in ("", one.name)
-        and _bounded(other) in _bounded(one)
-    )
-
-
-def _bounded(text: Text) -> str:
-    return f"{START if text.at_start else ''}{text.text}{END if text.at_end else ''}"
 
 
 def _holds(expr: Expr) -> Clauses:

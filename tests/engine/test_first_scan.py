@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamproc.engine import first_scan
 from streamproc.engine.first_scan import FirstScan
 from streamproc.engine.json_text import JsonText, json_text
-from streamproc.eql.literals import Text
+from streamproc.eql.requirements import Text
 
 NAMED = Text("mimikatz.exe", True, True, "name")
 PATH = Text("/opt/implant/run", True, True, "executable")

@@ -20,7 +20,7 @@ from streamproc.engine.json_text import (
     may_be_non_ascii,
     unescaped,
 )
-from streamproc.eql.literals import Key, Requirement, Scalar, Text
+from streamproc.eql.requirements import Key, Requirement, Scalar, Text
 
 
 def found(requirement: Requirement, record: bytes) -> bool:

@@ -14,9 +14,10 @@ from streamproc.engine import first_scan
 from streamproc.engine import prefilter as module
 from streamproc.engine.literal_database import PrefilterError
 from streamproc.engine.prefilter import Prefilter
-from streamproc.eql.literals import Clauses, required_clauses
+from streamproc.eql.literals import required_clauses
 from streamproc.eql.nodes import EventQuery
 from streamproc.eql.parser import parse_query
+from streamproc.eql.requirements import Clauses
 
 WORKER = (
     'process where process.parent.name : "w3wp.exe" and process.parent.args : "MSExchange*" '

@@ -6,16 +6,10 @@ import pytest
 
 from streamproc.eql.compiler import CompileOptions, compile_event_query
 from streamproc.eql.event import Event
-from streamproc.eql.literals import (
-    MAX_CLAUSES,
-    MAX_REQUIREMENTS,
-    Clause,
-    Key,
-    Text,
-    required_clauses,
-)
+from streamproc.eql.literals import MAX_CLAUSES, MAX_REQUIREMENTS, required_clauses
 from streamproc.eql.nodes import EventQuery
 from streamproc.eql.parser import parse_query
+from streamproc.eql.requirements import Clause, Key, Text
 from streamproc.eql.signatures import SIGNATURES
 
 
