@@ -31,11 +31,11 @@ SEED = 20210302  # the day on which the attacks on Exchange became public
 
 _TICK_S = 0.02
 _START_TIMEOUT_S = 90.0
-_DRAIN_TIMEOUT_S = 20.0
+_DRAIN_TIMEOUT_S = 60.0
 # Context requests follow their alert at once; this long without a new one, none will come.
 _SETTLE_S = 0.5
 # An alert that has not come this long after the worker took everything in will not come.
-_PATIENCE_S = 5.0
+_PATIENCE_S = 15.0
 # Sent before the worker is up, for it to have something to take in: small beside what the
 # embedded broker keeps.
 _FIRST_EVENTS = 200
