@@ -223,7 +223,8 @@ def read_alerts(bootstrap: str, topic: str) -> dict[str, int]:
     found: dict[str, int] = {}
     position = 0
     while position < end:
-        for message in consumer.consume(1_000, 5.0):
+        # Not one more than there are: it would be waited for.
+        for message in consumer.consume(min(end - position, 1_000), 5.0):
             if message.error() is not None:
                 raise RuntimeError(f"{topic}: {message.error()}")
             alert = Event(orjson.loads(message.value() or b""))

@@ -16,8 +16,8 @@ from benchmarks.stages.stage import Result
 from benchmarks.traffic.hostile import LARGE, STREAMS
 from benchmarks.traffic.stream import Traffic
 
-EVENTS = (40_000, 24_000)
-LARGE_EVENTS = (12_000, 8_000)  # each hundredth is as large as three hundred others
+EVENTS = (40_000, 12_000)
+LARGE_EVENTS = (12_000, 3_000)  # each hundredth is as large as three hundred others
 ROUNDS = (2, 1)
 ORDINARY = "ordinary"
 TOPIC = {"max.message.bytes": "2000000"}

@@ -26,7 +26,7 @@ from benchmarks.traffic.stream import Traffic
 from streamproc.eql.event import Event
 
 EVENTS = (60_000, 20_000)
-ROUNDS = (2, 2)
+ROUNDS = (2, 1)
 SHORT_SHARE = 0.1
 NAME = "streamproc replay / RSigma, per core"
 WANTED = 1.0

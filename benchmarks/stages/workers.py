@@ -17,7 +17,7 @@ from benchmarks.session import PARTITIONS, Session, alert_names, check_found
 from benchmarks.stages.stage import Result, Target
 from benchmarks.traffic.stream import Traffic
 
-EVENTS = (100_000, 60_000)
+EVENTS = (100_000, 40_000)
 ROUNDS = (3, 1)
 CPU_NAME = "CPU per event, two workers / one"
 CPU_WANTED = 1.1
