@@ -6,10 +6,10 @@ from benchmarks.stages import hostile, latency, rsigma, rule_count, throughput, 
 from benchmarks.stages.stage import Stage
 
 STAGES = (
-    Stage("rsigma", "one file, beside RSigma", (45, 12), rsigma.measure),
-    Stage("workers", "two workers beside one", (50, 12), workers.measure),
-    Stage("latency", "append to alert, by load", (110, 32), latency.measure),
-    Stage("hostile", "large, full of candidates, one partition", (50, 14), hostile.measure),
-    Stage("rules", "rate by number of rules", (60, 15), rule_count.measure),
-    Stage("throughput", "contenders, in rounds", (250, 40), throughput.measure),
+    Stage("rsigma", "one file, beside RSigma", (35, 7), rsigma.measure),
+    Stage("workers", "two workers beside one", (55, 15), workers.measure),
+    Stage("latency", "append to alert, by load", (80, 16), latency.measure),
+    Stage("hostile", "large, full of candidates, one partition", (50, 22), hostile.measure),
+    Stage("rules", "rate by number of rules", (65, 14), rule_count.measure),
+    Stage("throughput", "contenders, in rounds", (260, 40), throughput.measure),
 )

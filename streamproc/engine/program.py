@@ -177,7 +177,7 @@ class Program:
             to be decoded.
         """
         positions = asked.positions
-        document = (asked.reader or self.reader(asked)).read(value)
+        document = self.reader(asked).read(value)
         if document is None:
             return positions, None
         taken = take_head(document) if asked.is_keyed else None

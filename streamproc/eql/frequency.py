@@ -107,15 +107,20 @@ _BY_LENGTH: Final = (1.0, 1.0, 0.6, 0.2, 0.05, 0.015, 0.005)
 _LONG_SHARE: Final = 0.002
 
 
-def _bounded(words: str) -> str:
+def bounded(text: str, at_start: bool, at_end: bool) -> str:
+    """``text`` with marks where a value begins and ends, so that ``in`` respects the ends."""
+    return f"{_START if at_start else ''}{text}{_END if at_end else ''}"
+
+
+def _all_bounded(words: str) -> str:
     values = (word.strip("\n") for word in words.split("|"))
-    return "".join(f"{_START}{value}{_END}" for value in values if value)
+    return "".join(bounded(value, True, True) for value in values if value)
 
 
 _KEYS: Final = frozenset(_COMMON_KEYS.split())
-_KEY_TEXT: Final = _bounded("|".join(sorted(_KEYS | _SOME_KEYS)))
-_GUARD_TEXT: Final = _bounded(_GUARDS)
-_ROUTINE_TEXT: Final = _bounded(_ROUTINE)
+_KEY_TEXT: Final = _all_bounded("|".join(sorted(_KEYS | _SOME_KEYS)))
+_GUARD_TEXT: Final = _all_bounded(_GUARDS)
+_ROUTINE_TEXT: Final = _all_bounded(_ROUTINE)
 
 
 def share_of_key(name: str) -> float:
@@ -135,7 +140,7 @@ def share_of_constant(constant: str) -> float:
 
 def ends_common_key(text: str, at_start: bool) -> bool:
     """Whether a field name of most events ends in ``text``, or is it if ``at_start``."""
-    return f"{_START if at_start else ''}{text}{_END}" in _KEY_TEXT
+    return bounded(text, at_start, True) in _KEY_TEXT
 
 
 def is_often_array(name: str) -> bool:
@@ -150,8 +155,8 @@ def share_of_text(text: str, at_start: bool, at_end: bool) -> float:
     ``text`` is in lower case. A text that ends a value is told from a key by what follows it
     in the record, so only texts open at their end collide with field names.
     """
-    bounded = f"{_START if at_start else ''}{text}{_END if at_end else ''}"
-    if not at_end and bounded in _KEY_TEXT:
+    marked = bounded(text, at_start, at_end)
+    if not at_end and marked in _KEY_TEXT:
         return EVERY_EVENT
     if at_start and at_end and text in _CLASSES:
         return _CLASSES[text]
@@ -159,8 +164,8 @@ def share_of_text(text: str, at_start: bool, at_end: bool) -> float:
         return _SWITCH_SHARE
     length = len(text) + at_start + at_end
     by_length = _BY_LENGTH[length] if length < len(_BY_LENGTH) else _LONG_SHARE
-    if bounded in _GUARD_TEXT:
+    if marked in _GUARD_TEXT:
         return max(_GUARD_SHARE, by_length)
-    if bounded in _ROUTINE_TEXT:
+    if marked in _ROUTINE_TEXT:
         return max(_ROUTINE_SHARE, by_length)
     return by_length

@@ -240,8 +240,7 @@ def _non_ascii(op: str, operand: Expr, patterns: Sequence[object]) -> Clauses:
         return _NOTHING
     if not needs_non_ascii(texts, op == "regex~"):
         return _NOTHING
-    name = _fold(operand.path).rpartition(".")[2]
-    return (_clause((NonAscii(name),), frozenset((operand.path,))),)
+    return (_clause((NonAscii(),), frozenset((operand.path,))),)
 
 
 def _marked(text: str) -> Text:

@@ -6,16 +6,17 @@ matches. Upper and lower case are not told apart, and texts are kept with ASCII 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from streamproc.eql.frequency import (
     NON_ASCII_SHARE,
     SHARE_UNDER_NAME,
+    bounded,
     share_of_constant,
     share_of_key,
     share_of_text,
 )
-from streamproc.eql.regex_literals import END, START
 
 _IMPLIED_MAX: Final = 64  # pairs of texts that are compared
 
@@ -77,10 +78,9 @@ class Scalar(NamedTuple):
         return f"{self.name} {self.constant}"
 
 
-class NonAscii(NamedTuple):
-    """Some value of a field whose path ends in ``name`` has a character beyond ASCII."""
-
-    name: str
+@dataclass(frozen=True, slots=True)
+class NonAscii:
+    """Some value has a character beyond ASCII."""
 
     @property
     def share(self) -> float:
@@ -125,9 +125,5 @@ def _holds_text(one: Requirement, other: Requirement) -> bool:
         isinstance(one, Text)
         and isinstance(other, Text)
         and other.name in ("", one.name)
-        and _bounded(other) in _bounded(one)
+        and bounded(*other[:3]) in bounded(*one[:3])
     )
-
-
-def _bounded(text: Text) -> str:
-    return f"{START if text.at_start else ''}{text.text}{END if text.at_end else ''}"

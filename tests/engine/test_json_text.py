@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.engine.json_text import (
@@ -219,7 +219,6 @@ PIECES = [*ESCAPED, r"\u00e9", r"\u0075", r"\u0030", r"\t", r"\b", "/"]
 SPELLINGS = st.lists(st.sampled_from([*PIECES, "u0041", "u005c", "0041", "A", "é"]), max_size=12)
 
 
-@settings(deadline=None)
 @given(spelling=SPELLINGS)
 def test_unescaped_is_the_same_text(spelling: list[str]) -> None:
     """In the way in which canonical JSON writes ASCII."""

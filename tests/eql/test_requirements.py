@@ -19,7 +19,7 @@ def clause(*requirements: Requirement) -> Clause:
         (Text("cmd", at_end=True), '"*cmd"'),
         (Key("taint_flags", True), "key taint_flags"),
         (Scalar("pid", "4"), "pid 4"),
-        (NonAscii("command_line"), "a character beyond ASCII"),
+        (NonAscii(), "a character beyond ASCII"),
     ],
 )
 def test_shown(requirement: Requirement, shown: str) -> None:

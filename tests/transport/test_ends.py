@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
-import pytest
+from confluent_kafka import KafkaError
 
 from streamproc.transport import ends as module
 from streamproc.transport.ends import PartitionEnds
-from tests.transport.harness import fill
-from tests.transport.mock_cluster import LIST_OFFSETS, MockCluster
+from tests.transport.mock_cluster import LIST_OFFSETS
 
 PLACE = ("events", 0)
-FENCED_LEADER_EPOCH = 74
-
-
-@pytest.fixture
-def cluster() -> Iterator[MockCluster]:
-    """One broker with ten records in the partition."""
-    cluster = MockCluster({"events": 1})
-    fill(cluster.bootstrap, "events", 10, 1)
-    yield cluster
-    cluster.close()
 
 
 def test_a_broker_that_hangs_tells_no_end(cluster, monkeypatch) -> None:
@@ -45,7 +33,7 @@ def test_ends_that_were_not_told_are_asked_for_by_a_new_client(cluster, monkeypa
         ends = PartitionEnds({"bootstrap.servers": cluster.bootstrap})
         before = await ends.of([PLACE]), ends._admin
         again = await ends.of([PLACE]), ends._admin
-        cluster.refuse(LIST_OFFSETS, FENCED_LEADER_EPOCH)
+        cluster.refuse(LIST_OFFSETS, KafkaError.FENCED_LEADER_EPOCH)
         refused = await ends.of([PLACE])
         after = await ends.of([PLACE]), ends._admin
         assert before == again

@@ -14,10 +14,9 @@ from streamproc.transport import probe as module
 from streamproc.transport.broker_errors import BrokerErrors
 from streamproc.transport.probe import Probe, is_answer
 from tests.transport.harness import DEADLINE_S, fill
-from tests.transport.mock_cluster import LIST_OFFSETS, MockCluster
+from tests.transport.mock_cluster import LIST_OFFSETS
 
 PLACE = ("events", 0)
-FENCED_LEADER_EPOCH = 74
 
 
 @pytest.mark.parametrize(
@@ -76,15 +75,6 @@ class Asking:
 
 
 @pytest.fixture
-def cluster() -> Iterator[MockCluster]:
-    """One broker with ten records in the partition."""
-    cluster = MockCluster({"events": 1})
-    fill(cluster.bootstrap, "events", 10, 1)
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture
 def asking(cluster, monkeypatch) -> Iterator[Asking]:
     """A probe that runs, and knows the end."""
     monkeypatch.setattr(module, "TIMEOUT_S", 1.0)
@@ -112,7 +102,7 @@ def test_ends_that_were_not_told_are_asked_for_by_a_new_client(cluster, asking) 
     fill(cluster.bootstrap, "events", 5, 1)
     asking.until(lambda: asking.lag.end == 15)
     assert asking.clients == 1
-    cluster.refuse(LIST_OFFSETS, *[FENCED_LEADER_EPOCH] * 3)
+    cluster.refuse(LIST_OFFSETS, *[KafkaError.FENCED_LEADER_EPOCH] * 3)
     asking.until(lambda: asking.clients > 3)
     fill(cluster.bootstrap, "events", 5, 1)
     asking.until(lambda: asking.lag.end == 20)
